@@ -1,0 +1,1 @@
+"""What the five notebooks share, in reading order: `data`, `training`, `plotting`."""

@@ -1,0 +1,91 @@
+"""Figures that more than one notebook draws; each function draws on the axes it is given and returns it.
+
+    plot_points               two classes in the plane
+    plot_decision_boundary    what a model answers at every point of the plane, under those points
+    plot_losses               a loss falling over steps or epochs
+    plot_images               digits with their labels and predictions
+
+`plt.style.use("helpers.figures")` sets the sizes, the colors (Okabe and Ito's) and the layout.
+"""
+
+import numpy as np
+
+WIDE, TALL = (10, 3.8), (10, 6.4)  # inches, for `plt.subplots(figsize=...)`; a single plot needs neither
+
+CLASS_COLORS = ("#7b3294", "#e66101")  # purple and orange, apart in every common kind of color vision
+CLASS_MARKERS = ("o", "^")
+
+
+def plot_points(x, y, *, ax, label="class", hollow=False):
+    """Draw the points of classes 0 and 1, each in its color and marker.
+
+    x: `(n, 2)`. y: `(n,)`, 0 or 1.
+    label: what the legend calls them, followed by the class.
+    hollow: draw outlines only, to tell one set of points from another.
+    """
+    for k, (color, marker) in enumerate(zip(CLASS_COLORS, CLASS_MARKERS)):
+        rows = np.asarray(y) == k
+        ax.scatter(
+            *np.asarray(x)[rows].T,
+            marker=marker,
+            s=32,
+            label=f"{label} {k}",
+            facecolor="none" if hollow else color,
+            edgecolor=color if hollow else "black",
+            linewidth=1.3 if hollow else 0.6,
+            zorder=3,
+        )
+    ax.set(xlabel="$x_1$", ylabel="$x_2$")
+    return ax
+
+
+def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5):
+    """Color the plane by a model's answer, draw its 0.5 contour in black, and the points on top.
+
+    predict: `(m, 2) -> (m,)`, the probability of class 1 or a score in its place.
+    x: `(n, 2)`. y: `(n,)`, 0 or 1.
+    label: of the color bar; None draws no bar.
+    margin: how far the picture reaches beyond the points, in units of x.
+    """
+    x = np.asarray(x)
+    x1, x2 = (np.linspace(low - margin, high + margin, 200) for low, high in zip(x.min(0), x.max(0)))
+    grid = np.stack(np.meshgrid(x1, x2), axis=-1)
+    scores = np.asarray(predict(grid.reshape(-1, 2))).reshape(grid.shape[:2])
+    filled = ax.contourf(x1, x2, scores, levels=np.linspace(0, 1, 21), cmap="PuOr_r", alpha=0.8, extend="both")
+    ax.contour(x1, x2, scores, levels=[0.5], colors="black", linewidths=1.5)
+    if label is not None:
+        ax.figure.colorbar(filled, ax=ax, label=label, ticks=[0, 0.25, 0.5, 0.75, 1])
+    return plot_points(x, y, ax=ax)
+
+
+def plot_losses(losses, *, ax, label=None, per="step", **line):
+    """Draw losses on a logarithmic scale.
+
+    losses: `(steps,)` or `(epochs,)`, positive.
+    per: what the horizontal axis counts.
+    line: further options of `Axes.plot`, such as `linestyle`.
+    """
+    losses = np.asarray(losses)
+    if losses.ndim != 1:
+        raise ValueError(f"losses must have one axis, got shape {losses.shape}: take the mean over each epoch first")
+    ax.plot(np.arange(1, len(losses) + 1), losses, label=label, **line)
+    ax.set(xlabel=per, ylabel="loss", yscale="log")
+    return ax
+
+
+def plot_images(images, labels, predictions=None, *, axes):
+    """Show one square image on each axes, titled by its label, or by prediction and label.
+
+    images: `(n, s * s)` or `(n, s, s)`, 0 for paper to 1 for ink. labels, predictions: `(n,)`.
+    axes: n axes, in an array of any shape. A wrong prediction is titled in red.
+    """
+    for i, ax in enumerate(np.ravel(axes)):
+        side = int(np.sqrt(np.size(images[i])))
+        ax.imshow(np.reshape(images[i], (side, side)), cmap="gray_r", vmin=0, vmax=1)
+        ax.set_axis_off()
+        if predictions is None:
+            ax.set_title(f"{labels[i]}")
+        else:
+            wrong = predictions[i] != labels[i]
+            ax.set_title(f"{predictions[i]}, is {labels[i]}", color="#b2182b" if wrong else "black")
+    return axes

@@ -1,0 +1,77 @@
+"""`fit` on two processes, joined on this machine, against `fit` on one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from helpers.training import fit, init_state, momentum
+
+
+def loss_fn(params, batch):
+    x, y = batch
+    return jnp.mean((jnp.tanh(x @ params["w1"]) @ params["w2"] - y) ** 2)
+
+
+def train(by_rows=None, copied=None):
+    """Train a small network, its data laid out by one sharding and its parameters by the other."""
+    kx, ky, k1, k2 = jax.random.split(jax.random.key(0), 4)
+    data = jax.random.normal(kx, (64, 3)), jax.random.normal(ky, (64,))
+    params = {"w1": jax.random.normal(k1, (3, 8)), "w2": jax.random.normal(k2, (8,))}
+    optimizer = momentum(0.05)
+    _, history = fit(
+        jax.random.key(1),
+        init_state(jax.device_put(params, copied), optimizer),
+        jax.device_put(data, by_rows),
+        loss_fn=loss_fn,
+        optimizer=optimizer,
+        epochs=3,
+        batch_size=16,
+    )
+    return np.asarray(history["loss"]).tolist()
+
+
+def train_as_one_of_two(process_id, port):
+    jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=process_id)
+    assert (jax.process_count(), jax.device_count(), jax.local_device_count()) == (2, 2, 1)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
+    print(json.dumps(train(NamedSharding(mesh, P("data")), NamedSharding(mesh, P()))))
+
+
+def test_two_processes_train_to_the_losses_of_one():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(i), str(port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for i in range(2)
+    ]
+    try:
+        outputs = [worker.communicate(timeout=120) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    for worker, (_, errors) in zip(workers, outputs):
+        assert worker.returncode == 0, errors
+    losses = [json.loads(printed.splitlines()[-1]) for printed, _ in outputs]
+    expected = train()
+    assert np.shape(expected) == (3, 4) and expected[-1][-1] < expected[0][0]
+    np.testing.assert_allclose(losses, [expected, expected], rtol=1e-5)
+
+
+if __name__ == "__main__":
+    train_as_one_of_two(int(sys.argv[1]), int(sys.argv[2]))

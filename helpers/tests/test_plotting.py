@@ -1,0 +1,84 @@
+"""Each plot draws what it was given on the axes it was given, and returns them."""
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+from helpers.plotting import CLASS_COLORS, plot_decision_boundary, plot_images, plot_losses, plot_points
+
+matplotlib.use("agg")
+import matplotlib.pyplot as plt  # noqa: E402  the backend comes first
+
+X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+Y = np.array([0, 1, 1, 0])
+
+
+@pytest.fixture
+def ax():
+    with plt.style.context("helpers.figures"):
+        fig, ax = plt.subplots()
+        yield ax
+        fig.canvas.draw()  # a figure that cannot be drawn fails here
+        plt.close(fig)
+
+
+def test_plot_points_gives_each_class_its_points_and_color(ax):
+    assert plot_points(X, Y, ax=ax) is ax
+    for k, points in enumerate(ax.collections):
+        np.testing.assert_array_equal(points.get_offsets(), X[Y == k])
+        assert tuple(points.get_facecolor()[0]) == to_rgba(CLASS_COLORS[k])
+    assert [text.get_text() for text in ax.legend().get_texts()] == ["class 0", "class 1"]
+
+
+def test_plot_points_hollow_draws_outlines(ax):
+    plot_points(X, Y, ax=ax, hollow=True, label="test")
+    for k, points in enumerate(ax.collections):
+        assert len(points.get_facecolor()) == 0
+        assert tuple(points.get_edgecolor()[0]) == to_rgba(CLASS_COLORS[k])
+
+
+def test_plot_decision_boundary_draws_the_contour_where_the_model_says_a_half(ax):
+    # The model says a half on the line x1 = 0.25, whatever x2 is.
+    assert plot_decision_boundary(lambda x: 1 / (1 + np.exp(8 * (0.25 - x[:, 0]))), X, Y, ax=ax) is ax
+    filled, contour = ax.collections[:2]
+    np.testing.assert_allclose(np.concatenate([path.vertices for path in contour.get_paths()])[:, 0], 0.25, atol=1e-3)
+    assert filled.get_clim() == (0, 1)
+    assert ax.get_xlim() == (-0.5, 1.5) and ax.get_ylim() == (-0.5, 1.5)
+    assert ax.figure.axes[1].get_ylabel() == "P(class 1)"
+
+
+def test_plot_decision_boundary_without_a_color_bar(ax):
+    plot_decision_boundary(lambda x: x[:, 0], X, Y, ax=ax, label=None)
+    assert ax.figure.axes == [ax]
+
+
+def test_plot_losses_draws_the_losses_from_one_on(ax):
+    assert plot_losses([4.0, 2.0, 1.0], ax=ax, label="train", per="epoch", linestyle="--") is ax
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_xydata(), [[1, 4], [2, 2], [3, 1]])
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("epoch", "loss", "log")
+    assert (line.get_label(), line.get_linestyle()) == ("train", "--")
+
+
+def test_plot_losses_refuses_a_table(ax):
+    with pytest.raises(ValueError, match=r"losses must have one axis, got shape \(3, 2\)"):
+        plot_losses(np.ones((3, 2)), ax=ax)
+
+
+def test_plot_images_shows_the_images_and_marks_the_mistake():
+    fig, axes = plt.subplots(1, 2)
+    images = np.random.default_rng(0).random((2, 9))
+    assert plot_images(images, [7, 3], [7, 5], axes=axes) is axes
+    for ax, image in zip(axes, images):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image.reshape(3, 3))
+    assert [ax.get_title() for ax in axes] == ["7, is 7", "5, is 3"]
+    assert axes[0].title.get_color() != axes[1].title.get_color()
+    plt.close(fig)
+
+
+def test_plot_images_without_predictions_shows_the_labels():
+    fig, axes = plt.subplots(1, 2)
+    plot_images(np.zeros((2, 3, 3)), [7, 3], axes=axes)
+    assert [ax.get_title() for ax in axes] == ["7", "3"]
+    plt.close(fig)

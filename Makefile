@@ -6,26 +6,31 @@ LIST   := sed -n '/- pip:/,$$ s/^      - //p' environment.yml
 
 .PHONY: env run store lab test lint clean
 
-# `make env PYTHON=python3.13` takes another interpreter: where .venv was built with one
-# of another version, it is built anew.
-env:
-	@if [ -e $(READY) ] && [ "$$($(BIN)/python -V)" != "$$($(PYTHON) -V)" ]; then rm $(READY); fi
-	@$(MAKE) --no-print-directory $(READY)
-	@echo "The environment is ready: .venv, $$($(BIN)/python -V)"
+env: $(READY)
+	@echo "The environment is ready: .venv, $$(cat $(READY))"
+
+# `make env PYTHON=python3.13` takes another interpreter: a .venv of another version is built anew.
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell command -v $(PYTHON) >/dev/null && $(PYTHON) -V),$(shell cat $(READY) 2>/dev/null))
+.PHONY: $(READY)
+endif
+endif
+
+# Whether $(PYTHON) runs a line; a comma in the line would end the argument.
+runs = $(shell $(PYTHON) -c $(1) 2>/dev/null && echo yes)
 
 $(READY): environment.yml pyproject.toml
-	@command -v $(PYTHON) >/dev/null || \
-	  { echo "$(PYTHON) is not there: install Python 3.11 or newer, or name one with PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1): install one and name it with PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-	  { echo "$(PYTHON) has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	$(if $(call runs,''),,$(error $(PYTHON) does not run: install Python 3.11 or newer, or name one with PYTHON=...))
+	$(if $(call runs,'import sys; sys.exit(sys.hexversion < 0x30b0000)'),,$(error $(shell $(PYTHON) -V 2>&1) is too old: \
+	  install Python 3.11 or newer, and name it with PYTHON=...))
+	$(if $(call runs,'import venv; import ensurepip'),,$(error $(PYTHON) has no venv module: \
+	  install it (on Debian and Ubuntu with apt install python3-venv)))
 	@echo "Building the environment in .venv (a few minutes the first time) ..."
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv
 	@$(LIST) > .venv/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
-	@touch $(READY)
+	@$(BIN)/python -V > $(READY)
 
 run: $(READY)
 	@$(BIN)/python scripts/run_notebooks.py

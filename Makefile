@@ -1,12 +1,15 @@
-# Every target builds the environment in .venv first if it is not there.
+# Every command builds the environment in .venv first if it is not there; `make help` lists them.
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/ready
 LIST   := sed -n '/- pip:/,$$ s/^      - //p' environment.yml
 
-.PHONY: env run store lab test lint clean
+help:
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-env: $(READY)
+.PHONY: help env run store picture lab test lint clean
+
+env: $(READY)  ## build the environment; PYTHON=... takes another interpreter
 	@echo "The environment is ready: .venv, $$(cat $(READY))"
 
 # `make env PYTHON=python3.13` takes another interpreter: a .venv of another version is built anew.
@@ -32,23 +35,25 @@ $(READY): environment.yml pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
 	@$(BIN)/python -V > $(READY)
 
-run: $(READY)
+run: $(READY)  ## execute the five notebooks into build/, as notebooks and as HTML
 	@$(BIN)/python scripts/run_notebooks.py
 
-# Execute the notebooks and keep their outputs: what to do after changing one.
-store: $(READY)
+store: $(READY)  ## execute the notebooks and keep their outputs: what to do after a change
 	@$(BIN)/python scripts/run_notebooks.py --store $(NOTEBOOKS)
 
-lab: $(READY)
+picture: $(READY)  ## compose docs/front.png from the stored figures
+	@$(BIN)/python scripts/front_picture.py
+
+lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-test: $(READY)
+test: $(READY)  ## run the tests and compare every stored output of the notebooks
 	$(BIN)/python -m pytest
 
-lint: $(READY)
+lint: $(READY)  ## check style and format
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 
-clean:
+clean:  ## remove the environment and everything built
 	rm -rf build .venv *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

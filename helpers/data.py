@@ -69,7 +69,7 @@ def load_mnist(folder=DATA / "mnist"):
 def _load_mnist_part(folder, part):
     images = _read_idx(_verified_bytes(Path(folder), f"{part}-images-idx3-ubyte"))
     labels = _read_idx(_verified_bytes(Path(folder), f"{part}-labels-idx1-ubyte"))
-    x = images.reshape(len(images), -1).astype(np.float32) / 255
+    x = np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
     return x, labels.astype(np.int32)
 
 

@@ -64,6 +64,7 @@ def execute(nb, folder, bar):
         timeout=600,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--log-level=ERROR"],  # ipykernel warns at each start that it listens on loopback TCP
         record_timing=False,
         coalesce_streams=True,
         on_cell_complete=lambda cell, cell_index: bar.update(),

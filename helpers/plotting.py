@@ -21,18 +21,18 @@ def plot_points(x, y, *, ax, label="class", hollow=False):
 
     x: `(n, 2)`. y: `(n,)`, 0 or 1.
     label: what the legend calls them, followed by the class.
-    hollow: draw outlines only, to tell one set of points from another.
+    hollow: draw them white inside, to tell one set of points from another.
     """
     for k, (color, marker) in enumerate(zip(CLASS_COLORS, CLASS_MARKERS)):
         rows = np.asarray(y) == k
         ax.scatter(
             *np.asarray(x)[rows].T,
             marker=marker,
-            s=32,
+            s=44,
             label=f"{label} {k}",
-            facecolor="none" if hollow else color,
-            edgecolor=color if hollow else "black",
-            linewidth=1.3 if hollow else 0.6,
+            facecolor="white" if hollow else color,
+            edgecolor=color if hollow else "white",
+            linewidth=1.3 if hollow else 1.0,
             zorder=3,
         )
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
@@ -44,7 +44,8 @@ def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5)
 
     predict: `(m, 2) -> (m,)`, the probability of class 1 or a score in its place.
     x: `(n, 2)`. y: `(n,)`, 0 or 1.
-    label: of the color bar; None draws no bar.
+    label: of the color bar; None draws no bar. For a bar of several panels, the colors of
+        a panel are `ax.collections[0]`.
     margin: how far the picture reaches beyond the points, in units of x.
     """
     x = np.asarray(x)
@@ -52,24 +53,26 @@ def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5)
     grid = np.stack(np.meshgrid(x1, x2), axis=-1)
     scores = np.asarray(predict(grid.reshape(-1, 2))).reshape(grid.shape[:2])
     filled = ax.contourf(x1, x2, scores, levels=np.linspace(0, 1, 21), cmap="PuOr_r", alpha=0.8, extend="both")
-    ax.contour(x1, x2, scores, levels=[0.5], colors="black", linewidths=1.5)
+    if scores.min() < 0.5 < scores.max():  # matplotlib warns of a contour that is nowhere
+        ax.contour(x1, x2, scores, levels=[0.5], colors="black", linewidths=1.5)
     if label is not None:
         ax.figure.colorbar(filled, ax=ax, label=label, ticks=[0, 0.25, 0.5, 0.75, 1])
     return plot_points(x, y, ax=ax)
 
 
-def plot_losses(losses, *, ax, label=None, per="step", **line):
-    """Draw losses on a logarithmic scale.
+def plot_losses(losses, *, ax, label=None, per="step", yscale="log", **line):
+    """Draw losses as a line, on a logarithmic scale unless told otherwise.
 
     losses: `(steps,)` or `(epochs,)`, positive.
     per: what the horizontal axis counts.
+    yscale: "log", or "linear" for losses that stay within a decade.
     line: further options of `Axes.plot`, such as `linestyle`.
     """
     losses = np.asarray(losses)
     if losses.ndim != 1:
         raise ValueError(f"losses must have one axis, got shape {losses.shape}: take the mean over each epoch first")
     ax.plot(np.arange(1, len(losses) + 1), losses, label=label, **line)
-    ax.set(xlabel=per, ylabel="loss", yscale="log")
+    ax.set(xlabel=per, ylabel="loss", yscale=yscale)
     return ax
 
 

@@ -20,7 +20,7 @@ def main():
         for j, image in enumerate(row):
             picture.paste(image, (indent + j * WIDTH, i * (HEIGHT + CAPTION)))
     (ROOT / "docs").mkdir(exist_ok=True)
-    picture.convert("P", palette=Image.Palette.ADAPTIVE).save(ROOT / "docs" / "front.png", optimize=True)
+    picture.save(ROOT / "docs" / "front.png", optimize=True)
 
 
 def panel(path):

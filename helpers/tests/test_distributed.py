@@ -20,29 +20,29 @@ def loss_fn(params, batch):
     return jnp.mean((jnp.tanh(x @ params["w1"]) @ params["w2"] - y) ** 2)
 
 
-def train(by_rows=None, copied=None):
-    """Train a small network, its data laid out by one sharding and its parameters by the other."""
+def train(loss_fn, everywhere=None):
+    """Train a small network, with a copy of all arrays on each device of a sharding; return the losses."""
     kx, ky, k1, k2 = jax.random.split(jax.random.key(0), 4)
     data = jax.random.normal(kx, (64, 3)), jax.random.normal(ky, (64,))
     params = {"w1": jax.random.normal(k1, (3, 8)), "w2": jax.random.normal(k2, (8,))}
     optimizer = momentum(0.05)
-    _, history = fit(
-        jax.random.key(1),
-        init_state(jax.device_put(params, copied), optimizer),
-        jax.device_put(data, by_rows),
-        loss_fn=loss_fn,
-        optimizer=optimizer,
-        epochs=3,
-        batch_size=16,
-    )
+    state, data = jax.device_put((init_state(params, optimizer), data), everywhere)
+    options = dict(loss_fn=loss_fn, optimizer=optimizer, epochs=3, batch_size=16)
+    _, history = fit(jax.random.key(1), state, data, **options)
     return np.asarray(history["loss"]).tolist()
 
 
 def train_as_one_of_two(process_id, port):
+    """Do what notebook 05 shows for several hosts: copies everywhere, each batch split by rows."""
     jax.distributed.initialize(f"127.0.0.1:{port}", num_processes=2, process_id=process_id)
     assert (jax.process_count(), jax.device_count(), jax.local_device_count()) == (2, 2, 1)
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,))
-    print(json.dumps(train(NamedSharding(mesh, P("data")), NamedSharding(mesh, P()))))
+    everywhere, by_rows = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+
+    def split_loss_fn(params, batch):
+        return loss_fn(params, jax.lax.with_sharding_constraint(batch, by_rows))
+
+    print(json.dumps(train(split_loss_fn, everywhere)))
 
 
 def test_two_processes_train_to_the_losses_of_one():
@@ -68,7 +68,7 @@ def test_two_processes_train_to_the_losses_of_one():
     for worker, (_, errors) in zip(workers, outputs):
         assert worker.returncode == 0, errors
     losses = [json.loads(printed.splitlines()[-1]) for printed, _ in outputs]
-    expected = train()
+    expected = train(loss_fn)
     assert np.shape(expected) == (3, 4) and expected[-1][-1] < expected[0][0]
     np.testing.assert_allclose(losses, [expected, expected], rtol=1e-5)
 

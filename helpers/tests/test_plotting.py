@@ -31,10 +31,10 @@ def test_plot_points_gives_each_class_its_points_and_color(ax):
     assert [text.get_text() for text in ax.legend().get_texts()] == ["class 0", "class 1"]
 
 
-def test_plot_points_hollow_draws_outlines(ax):
+def test_plot_points_hollow_draws_them_white_inside(ax):
     plot_points(X, Y, ax=ax, hollow=True, label="test")
     for k, points in enumerate(ax.collections):
-        assert len(points.get_facecolor()) == 0
+        assert tuple(points.get_facecolor()[0]) == to_rgba("white")
         assert tuple(points.get_edgecolor()[0]) == to_rgba(CLASS_COLORS[k])
 
 
@@ -51,6 +51,12 @@ def test_plot_decision_boundary_draws_the_contour_where_the_model_says_a_half(ax
 def test_plot_decision_boundary_without_a_color_bar(ax):
     plot_decision_boundary(lambda x: x[:, 0], X, Y, ax=ax, label=None)
     assert ax.figure.axes == [ax]
+
+
+@pytest.mark.filterwarnings("error")
+def test_plot_decision_boundary_of_a_model_that_always_says_the_same(ax):
+    plot_decision_boundary(lambda x: np.full(len(x), 0.5), X, Y, ax=ax)
+    assert len(ax.collections) == 3  # the colors and two classes of points, and no contour
 
 
 def test_plot_losses_draws_the_losses_from_one_on(ax):

@@ -1,0 +1,160 @@
+"""The three small problems: the loop that the articles print, and the same training as one program.
+
+Each function returns two rivals, `{"article": run, "ours": run}`, that start from the same
+parameters, see the same batches in the same order, and return the last loss.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from helpers.data import make_circles
+from helpers.training import fit, init_state, momentum, sgd, train_step
+
+XOR = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), jnp.array([0.0, 1.0, 1.0, 0.0])
+
+
+# XOR: a 2-16-1 network, 500 epochs of four updates on one example each.
+
+
+def init_xor(key, h=16):
+    k1, k2 = jax.random.split(key)
+    return {
+        "w1": jax.random.normal(k1, (2, h)),
+        "b1": jnp.zeros(h),
+        "w2": jax.random.normal(k2, (h,)) * jnp.sqrt(2 / h),
+        "b2": jnp.zeros(()),
+    }
+
+
+def xor_loss(params, example):
+    x, y = example
+    hidden = jnp.maximum(0, x @ params["w1"] + params["b1"])
+    return (hidden @ params["w2"] + params["b2"] - y) ** 2
+
+
+XOR_SGD = sgd(0.03)
+
+
+@jax.jit
+def train_xor(params):
+    """Train one network; `jax.vmap` of this trains many."""
+
+    def run_epoch(state, _):
+        return jax.lax.scan(
+            lambda state, example: train_step(state, example, loss_fn=xor_loss, optimizer=XOR_SGD), state, XOR
+        )
+
+    return jax.lax.scan(run_epoch, init_state(params, XOR_SGD), length=500)
+
+
+def xor():
+    start = init_xor(jax.random.key(0))
+
+    def update(params, example):
+        grads = jax.grad(xor_loss)(params, example)
+        return {name: params[name] - 0.03 * grads[name] for name in params}
+
+    def article():
+        params, losses = start, []
+        for _ in range(500):
+            total = 0
+            for example in zip(*XOR):
+                total += xor_loss(params, example)
+                params = update(params, example)
+            losses.append(total / 4)
+        return losses[-1]
+
+    return {"article": article, "ours": lambda: train_xor(start)[1][-1].mean()}
+
+
+# A line: two features, 5,000 steps on bootstrapped batches of 100 rows.
+
+
+def line():
+    rng = np.random.default_rng(0)
+    x = 10 * rng.random((1000, 2), dtype=np.float32)
+    y = x @ np.array([3, 4], np.float32) + 5 + rng.random(1000, dtype=np.float32)
+    rows = rng.integers(0, 1000, (5000, 100))
+    start = {"w": rng.standard_normal(2, dtype=np.float32), "b": np.zeros((), np.float32)}
+
+    @jax.jit
+    def loss_fn(params, batch):
+        x, y = batch
+        return jnp.sqrt(jnp.mean((x @ params["w"] + params["b"] - y) ** 2))
+
+    def article():
+        params, losses = dict(start), np.zeros(5000)
+        gradient = jax.grad(loss_fn)
+        for i, r in enumerate(rows):
+            batch = x[r], y[r]
+            losses[i] = loss_fn(params, batch)
+            grads = gradient(params, batch)
+            params = {name: params[name] - 0.01 * grads[name] for name in params}
+        return losses[-1]
+
+    optimizer = sgd(0.01)
+
+    @jax.jit
+    def train(params, rows, x, y):
+        def step(state, r):
+            return train_step(state, (x[r], y[r]), loss_fn=loss_fn, optimizer=optimizer)
+
+        return jax.lax.scan(step, init_state(params, optimizer), rows)[1]
+
+    return {"article": article, "ours": lambda: train(start, rows, x, y)[-1]}
+
+
+# Circles: 250 steps on all 140 rows, and four metrics after each.
+
+
+def circles():
+    train, test = jax.tree.map(jnp.asarray, make_circles())
+    k1, k2 = jax.random.split(jax.random.key(0))
+    start = {
+        "w1": jax.random.normal(k1, (2, 64)),
+        "b1": jnp.zeros(64),
+        "w2": jax.random.normal(k2, (64, 2)) * jnp.sqrt(1 / 64),
+        "b2": jnp.zeros(2),
+    }
+
+    def predict(params, x):
+        return jax.nn.swish(x @ params["w1"] + params["b1"]) @ params["w2"] + params["b2"]
+
+    def loss_fn(params, batch):
+        x, y = batch
+        return -jnp.mean(jax.nn.log_softmax(predict(params, x))[jnp.arange(len(y)), y])
+
+    def accuracy(params, batch):
+        x, y = batch
+        return jnp.mean(jnp.argmax(predict(params, x), axis=1) == y)
+
+    def metrics(params):
+        return {
+            "train_loss": loss_fn(params, train),
+            "test_loss": loss_fn(params, test),
+            "train_accuracy": accuracy(params, train),
+            "test_accuracy": accuracy(params, test),
+        }
+
+    optimizer = momentum(0.05)
+    state = init_state(start, optimizer)
+
+    @jax.jit
+    def step(params, velocity, batch):
+        grads = jax.grad(loss_fn)(params, batch)
+        velocity = jax.tree.map(lambda v, g: 0.9 * v + g, velocity, grads)
+        return jax.tree.map(lambda p, v: p - 0.05 * v, params, velocity), velocity
+
+    def article():
+        (params, velocity), history = state, []
+        for _ in range(250):
+            params, velocity = step(params, velocity, train)
+            history.append(metrics(params))
+        return jax.block_until_ready(history)[-1]["test_loss"]
+
+    def ours():
+        options = dict(loss_fn=loss_fn, optimizer=optimizer, epochs=250, batch_size=len(train[1]), metrics=metrics)
+        return fit(jax.random.key(0), state, train, **options)[1]["test_loss"][-1]
+
+    return {"article": article, "ours": ours}

@@ -7,7 +7,7 @@ LIST   := sed -n '/- pip:/,$$ s/^      - //p' environment.yml
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-.PHONY: help env run store picture lab test lint clean
+.PHONY: help env run store picture lab test bench lint clean
 
 env: $(READY)  ## build the environment; PYTHON=... takes another interpreter
 	@echo "The environment is ready: .venv, $$(cat $(READY))"
@@ -54,6 +54,11 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 test: $(READY)  ## run the tests and compare every stored output of the notebooks
 	$(BIN)/python -m pytest
+
+# `make bench PEERS=1` installs the libraries to compare with first; they stay out of environment.yml.
+bench: $(READY)  ## time training side by side with other libraries; PEERS=1 installs them
+	$(if $(PEERS),@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch equinox flax)
+	@$(BIN)/python -m benchmarks
 
 lint: $(READY)  ## check style and format
 	$(BIN)/python -m ruff check .

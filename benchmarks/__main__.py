@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tqdm import tqdm
 
 from benchmarks import mnist, small
 from benchmarks.timing import compare
+from helpers.plotting import WIDE
+from helpers.training import fit, init_state, sgd
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend comes first
@@ -29,19 +32,23 @@ def main():
     rows = []
     for name, make in tqdm({"line": small.line, "circles": small.circles, "XOR": small.xor}.items(), "small problems"):
         rows += table(name, compare(make()))
-    rivals, absent = mnist.rivals(mnist.load_problem())
-    rows += table("MNIST epoch", compare(rivals))
+    problem = mnist.load_problem()
+    rivals, absent = mnist.rivals(problem)
+    rows += table("MNIST epoch", compare(rivals | {"floor: its matrix products": mnist.floor(problem)}))
     rows += to_98()
     frame = pd.DataFrame(rows, columns=COLUMNS)
     write(frame.to_csv(index=False), "benchmark.csv")
     print(frame.to_string(index=False, float_format="{:.4g}".format, na_rep=""))
     for name in absent:
         print(f"left out, because it is not installed: {name} (make bench PEERS=1 installs it)")
+    if sys.platform == "linux":
+        print(f"peak memory of an MNIST epoch, above the libraries: {peak_memory():.1f} times the data")
 
-    growth = how_cost_grows()
-    write(growth.to_csv(index=False), "benchmark_growth.csv")
-    print(growth.to_string(index=False, float_format="{:.4g}".format))
-    draw(growth, BUILD / "benchmark.png")
+    networks, batches = networks_at_once(), batch_sizes(problem)
+    for growth in networks, batches:
+        write(growth.to_csv(), f"benchmark_{growth.index.name.replace(' ', '_')}.csv")
+        print(growth.to_string(float_format="{:.4g}".format))
+    draw(networks, batches, BUILD / "benchmark.png")
 
 
 def table(problem, timings):
@@ -74,25 +81,58 @@ def to_98(repeats=5):
     ]
 
 
-def how_cost_grows():
-    """Time 1 to 10,000 XOR networks trained at once."""
+def peak_memory():
+    """Train one epoch in a process of its own; return how far its memory rose over the data's 188 MB. Linux only."""
+    code = """
+import pathlib, re
+from benchmarks import mnist
+status = pathlib.Path("/proc/self/status")
+peak = lambda: 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1])
+before = peak()
+problem = mnist.load_problem()
+mnist.ours(problem)().block_until_ready()
+print((peak() - before) / problem.x.nbytes)
+"""
+    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+
+def networks_at_once():
+    """Time 1 to 10,000 XOR networks trained in one call."""
     train = jax.jit(jax.vmap(small.train_xor))
-    rows = []
+    seconds = {}
     for n in tqdm([1, 10, 100, 1_000, 10_000], "networks at once"):
         starts = jax.vmap(small.init_xor)(jax.random.split(jax.random.key(0), n))
-        timing = compare({"ours": lambda starts=starts: train(starts)[1].mean()})["ours"]
-        rows.append((n, timing.first, timing.later))
-    return pd.DataFrame(rows, columns=["networks", "first call (s)", "later calls (s)"])
+        seconds[n] = compare({"": lambda starts=starts: train(starts)[1].mean()})[""].later
+    return pd.Series(seconds, name="seconds").rename_axis("networks at once")
 
 
-def draw(growth, path):
+def batch_sizes(problem):
+    """Time an epoch of MNIST in batches of 32 to 2,048 rows."""
+    data = jax.device_put((problem.x, problem.y))
+    optimizer = sgd(0.1)
+    state = init_state(problem.params, optimizer)
+    seconds = {}
+    for n in tqdm([32, 128, 512, 2048], "batch sizes"):
+        options = dict(loss_fn=mnist.loss_fn, optimizer=optimizer, epochs=1, batch_size=n)
+        run = partial(fit, problem.key, state, data, **options)
+        seconds[n] = compare({"": lambda run=run: run()[1]["loss"].mean()})[""].later
+    return pd.Series(seconds, name="seconds").rename_axis("batch size")
+
+
+def draw(networks, batches, path):
+    """Draw both, each with the line of cost in proportion from its first point."""
     plt.style.use("helpers.figures")
-    fig, ax = plt.subplots()
-    n, seconds = growth["networks"], growth["later calls (s)"]
-    ax.loglog(n, seconds, "o-", label="measured")
-    ax.loglog(n, seconds[0] * n, "--", label="one after the other")
-    ax.set(xlabel="XOR networks trained at once", ylabel="seconds")
-    ax.legend()
+    fig, axes = plt.subplots(1, 2, figsize=WIDE)
+    for ax, seconds, perfect, label in (
+        (axes[0], networks, networks.iloc[0] * networks.index / networks.index[0], "one after the other"),
+        (axes[1], batches, batches.iloc[0] * batches.index[0] / batches.index, "in proportion to the steps"),
+    ):
+        ax.loglog(seconds.index, seconds, "o-", label="measured")
+        ax.loglog(seconds.index, perfect, "--", label=label)
+        ax.set(xlabel=seconds.index.name, ylabel="seconds")
+        ax.legend()
+    axes[0].set_title("500 epochs of XOR")
+    axes[1].set_title("one epoch of MNIST")
     temporary = path.with_suffix(".tmp.png")
     fig.savefig(temporary)
     os.replace(temporary, path)

@@ -15,9 +15,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from sklearn import datasets
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -44,6 +41,11 @@ def make_circles(n=200, noise=0.2):
     Source: `sklearn.datasets.make_circles(factor=0.5, random_state=1337)`,
     split by `train_test_split(test_size=0.3, random_state=42)`.
     """
+    # Imported here because it takes longer than jax, and MNIST does not need it.
+    from sklearn import datasets
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import StandardScaler
+
     x, y = datasets.make_circles(n_samples=n, noise=noise, factor=0.5, random_state=1337)
     x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.3, random_state=42)
     scaler = StandardScaler().fit(x_train)

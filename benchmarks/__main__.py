@@ -24,6 +24,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend comes first
 
 BUILD = Path(__file__).resolve().parent.parent / "build"
+FLOOR = "floor: its matrix products"  # trains nothing, so it has no loss to compare
 COLUMNS = ["problem", "rival", "first call (s)", "later calls (s)", "rival / ours, first", "rival / ours, later"]
 
 
@@ -34,7 +35,7 @@ def main():
         rows += table(name, compare(make()))
     problem = mnist.load_problem()
     rivals, absent = mnist.rivals(problem)
-    rows += table("MNIST epoch", compare(rivals | {"floor: its matrix products": mnist.floor(problem)}))
+    rows += table("MNIST epoch", compare(rivals | {FLOOR: mnist.floor(problem)}))
     rows += to_98()
     frame = pd.DataFrame(rows, columns=COLUMNS)
     write(frame.to_csv(index=False), "benchmark.csv")
@@ -55,7 +56,7 @@ def table(problem, timings):
     """Return a row for each rival; refuse rivals that did not reach the same loss."""
     ours = timings["ours"]
     for name, timing in timings.items():
-        if not np.isclose(timing.value, ours.value, rtol=0.01, atol=1e-4) and not np.isnan(timing.value):
+        if name != FLOOR and not np.isclose(timing.value, ours.value, rtol=0.01, atol=1e-4):
             raise AssertionError(f"{problem}: {name} reached the loss {timing.value}, ours {ours.value}")
     return [
         (problem, name, timing.first, timing.later, timing.first / ours.first, timing.later / ours.later)

@@ -7,7 +7,7 @@ LIST   := sed -n '/- pip:/,$$ s/^      - //p' environment.yml
 help:
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-.PHONY: help env run store picture lab test bench lint clean
+.PHONY: help env run store picture colab lab test bench lint clean
 
 env: $(READY)  ## build the environment; PYTHON=... takes another interpreter
 	@echo "The environment is ready: .venv, $$(cat $(READY))"
@@ -48,6 +48,9 @@ store: $(READY)  ## execute the notebooks and keep their outputs: what to do aft
 
 picture: $(READY)  ## compose docs/front.png from the stored figures
 	@$(BIN)/python scripts/front_picture.py
+
+colab: $(READY)  ## write this repository's address into the notebooks and README; REPO=... gives another
+	@$(BIN)/python scripts/colab_address.py $(REPO)
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -1,7 +1,7 @@
-"""The setup cell that all notebooks share, and `make colab`, on this machine: a stand-in takes Colab's place.
+"""The setup cell that all notebooks share, and `make colab`, without Colab: a stand-in takes its place.
 
-`executed` is the whole road: one notebook in an empty folder, a Python that has the packages
-but not this repository, and a `google.colab` that can be imported.
+In place of Colab there is an empty folder, a Python that has the packages but not this
+repository, and a package `google.colab` to be found.
 """
 
 import os
@@ -36,11 +36,10 @@ def run(command, folder, **environment):
 
 def copy(root, *names):
     """Copy parts of the working tree into `root`, and return it."""
+    unwanted = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for name in names:
         if (ROOT / name).is_dir():
-            shutil.copytree(
-                ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-            )
+            shutil.copytree(ROOT / name, root / name, ignore=unwanted)
         else:
             shutil.copy(ROOT / name, root)
     return root
@@ -64,8 +63,8 @@ def repository(tmp_path_factory):
 
 def make_python(folder):
     """Make a virtual environment with nothing in it, not even pip, and return its interpreter."""
-    venv.create(folder, symlinks=os.name != "nt")
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    venv.create(folder, symlinks=True)
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +123,7 @@ def test_a_notebook_alone_in_a_folder_runs_to_its_end(name, repository, python, 
     cells = nbformat.read(tmp_path / name, as_version=4).cells
     assert Path(cells[0].outputs[0].text.strip()) == python.parent.parent
     assert Path(cells[-1].outputs[0].text.strip()) == content / "jax-from-scratch" / "helpers" / "__init__.py"
-    assert cells[2].outputs == []
+    assert cells[2].id == "colab-setup" and cells[2].outputs == []
     assert sorted(path.name for path in content.iterdir()) == [name, "jax-from-scratch"]
 
 
@@ -154,7 +153,7 @@ def test_an_address_that_cannot_be_cloned_is_named(address, repository, python, 
     source = source.replace(repository.as_uri(), address)
     done = run_source(python, source, content, [stand_in, *PACKAGES])
     assert f"ValueError: REPO must be the https address of this repository, got {address!r}\n" in done.stderr
-    assert "fatal: " in done.stderr  # git's own words
+    assert "fatal" in done.stderr  # git's own words
     assert list(content.iterdir()) == []
 
 

@@ -12,11 +12,15 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
 
 WIDE, TALL = (10, 3.8), (10, 6.4)  # inches, for `plt.subplots(figsize=...)`; a single plot needs neither
 
 CLASS_COLORS = ("#7b3294", "#e66101")  # purple and orange, apart in every common kind of color vision
 CLASS_MARKERS = ("o", "^")
+# The ground is paler than the points, so that a filled point is not lost on its own side.
+CLASS_MAP = ListedColormap(0.4 + 0.6 * colormaps["PuOr_r"](np.linspace(0, 1, 256))[:, :3])
 
 
 def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
@@ -56,7 +60,7 @@ def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5)
     x1, x2 = (np.linspace(low - margin, high + margin, 200) for low, high in zip(x.min(0), x.max(0)))
     grid = np.stack(np.meshgrid(x1, x2), axis=-1)
     scores = np.asarray(predict(grid.reshape(-1, 2))).reshape(grid.shape[:2])
-    filled = ax.contourf(x1, x2, scores, levels=np.linspace(0, 1, 21), cmap="PuOr_r", alpha=0.6, extend="both")
+    filled = ax.contourf(x1, x2, scores, levels=np.linspace(0, 1, 21), cmap=CLASS_MAP, extend="both")
     if scores.min() < 0.5 < scores.max():  # matplotlib warns of a contour that is nowhere
         ax.contour(x1, x2, scores, levels=[0.5], colors="black", linewidths=1.5)
     if label is not None:

@@ -8,7 +8,15 @@ import pytest
 from colorspacious import cspace_convert
 from matplotlib.colors import to_rgb, to_rgba
 
-from helpers.plotting import CLASS_COLORS, plot_decision_boundary, plot_images, plot_losses, plot_points, show
+from helpers.plotting import (
+    CLASS_COLORS,
+    CLASS_MAP,
+    plot_decision_boundary,
+    plot_images,
+    plot_losses,
+    plot_points,
+    show,
+)
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend comes first
@@ -119,7 +127,8 @@ def least_distance(colors, vision):
 @pytest.mark.parametrize("vision", ["deuteranomaly", "protanomaly", "tritanomaly", "gray"])
 def test_colors_stay_apart(vision):
     assert least_distance(CLASS_COLORS, vision) > 20
-    if vision != "gray":  # there, lines are told apart by style or marker alone
+    if vision != "gray":  # there, lines are told apart by style or marker, and points from their ground by an edge
+        assert all(least_distance([CLASS_COLORS[k], CLASS_MAP(float(k))], vision) > 10 for k in (0, 1))
         with plt.style.context("helpers.figures"):
             assert least_distance(plt.rcParams["axes.prop_cycle"].by_key()["color"][:4], vision) > 10
 

@@ -68,5 +68,5 @@ lint: $(READY)  ## check style and format
 	$(BIN)/python -m ruff format --check .
 
 clean:  ## remove the environment and everything built
-	rm -rf build .venv *.egg-info .pytest_cache .ruff_cache
+	rm -rf build .venv *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

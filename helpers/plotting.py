@@ -1,34 +1,42 @@
-"""Figures that more than one notebook draws; each function draws on the axes it is given and returns it.
+"""Figures that more than one notebook draws; each `plot_` draws on the axes it is given and returns it.
 
     plot_points               two classes in the plane
     plot_decision_boundary    what a model answers at every point of the plane, under those points
     plot_losses               a loss falling over steps or epochs
     plot_images               digits with their labels and predictions
+    show                      a figure, with a text that says what is in it
 
 `plt.style.use("helpers.figures")` sets the sizes, the colors (Okabe and Ito's) and the layout.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import display
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
 
 WIDE, TALL = (10, 3.8), (10, 6.4)  # inches, for `plt.subplots(figsize=...)`; a single plot needs neither
 
 CLASS_COLORS = ("#7b3294", "#e66101")  # purple and orange, apart in every common kind of color vision
 CLASS_MARKERS = ("o", "^")
+# The ground is paler than the points, so that a filled point is not lost on its own side.
+CLASS_MAP = ListedColormap(0.4 + 0.6 * colormaps["PuOr_r"](np.linspace(0, 1, 256))[:, :3])
 
 
-def plot_points(x, y, *, ax, label="class", hollow=False):
+def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
     """Draw the points of classes 0 and 1, each in its color and marker.
 
     x: `(n, 2)`. y: `(n,)`, 0 or 1.
     label: what the legend calls them, followed by the class.
     hollow: draw them white inside, to tell one set of points from another.
+    size: the area of a point, in square points.
     """
     for k, (color, marker) in enumerate(zip(CLASS_COLORS, CLASS_MARKERS)):
         rows = np.asarray(y) == k
         ax.scatter(
             *np.asarray(x)[rows].T,
             marker=marker,
-            s=44,
+            s=size,
             label=f"{label} {k}",
             facecolor="white" if hollow else color,
             edgecolor=color if hollow else "white",
@@ -52,7 +60,7 @@ def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5)
     x1, x2 = (np.linspace(low - margin, high + margin, 200) for low, high in zip(x.min(0), x.max(0)))
     grid = np.stack(np.meshgrid(x1, x2), axis=-1)
     scores = np.asarray(predict(grid.reshape(-1, 2))).reshape(grid.shape[:2])
-    filled = ax.contourf(x1, x2, scores, levels=np.linspace(0, 1, 21), cmap="PuOr_r", alpha=0.8, extend="both")
+    filled = ax.contourf(x1, x2, scores, levels=np.linspace(0, 1, 21), cmap=CLASS_MAP, extend="both")
     if scores.min() < 0.5 < scores.max():  # matplotlib warns of a contour that is nowhere
         ax.contour(x1, x2, scores, levels=[0.5], colors="black", linewidths=1.5)
     if label is not None:
@@ -80,7 +88,7 @@ def plot_images(images, labels, predictions=None, *, axes):
     """Show one square image on each axes, titled by its label, or by prediction and label.
 
     images: `(n, s * s)` or `(n, s, s)`, 0 for paper to 1 for ink. labels, predictions: `(n,)`.
-    axes: n axes, in an array of any shape. A wrong prediction is titled in red.
+    axes: n axes, in an array of any shape. A wrong prediction is titled in bold red.
     """
     for i, ax in enumerate(np.ravel(axes)):
         side = int(np.sqrt(np.size(images[i])))
@@ -90,5 +98,16 @@ def plot_images(images, labels, predictions=None, *, axes):
             ax.set_title(f"{labels[i]}")
         else:
             wrong = predictions[i] != labels[i]
-            ax.set_title(f"{predictions[i]}, is {labels[i]}", color="#b2182b" if wrong else "black")
+            style = {"color": "#b2182b", "fontweight": "bold"} if wrong else {}
+            ax.set_title(f"{predictions[i]}, is {labels[i]}", **style)
     return axes
+
+
+def show(fig, alt):
+    """Show a figure in the notebook once, and close it.
+
+    alt: one or two sentences that say what the picture shows. They are stored beside the picture,
+        and a screen reader reads them aloud.
+    """
+    display(fig, metadata={"image/png": {"alt": alt}})
+    plt.close(fig)

@@ -7,13 +7,24 @@ minibatches                   a fresh shuffle of the rows, cut into batches
 fit                           all epochs of all batches, as one compiled program
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from helpers.checks import (
+    check_batch_size,
+    check_epochs,
+    check_key,
+    check_learning_rate,
+    check_losses,
+    check_mass,
+    check_shapes,
+    check_values,
+    count_rows,
+)
 
 
 class Optimizer(NamedTuple):
@@ -34,7 +45,7 @@ def sgd(learning_rate):
     learning_rate: positive number, or a traced scalar under `jax.vmap`.
     Make the optimizer once and pass it around: a new one compiles `fit` anew.
     """
-    _check_learning_rate(learning_rate)
+    check_learning_rate(learning_rate)
 
     def init(params):
         return ()
@@ -49,9 +60,10 @@ def momentum(learning_rate, mass=0.9):
     """Gradient descent with momentum: velocity = mass * velocity + grads, updates = -learning_rate * velocity.
 
     learning_rate: positive number, or a traced scalar under `jax.vmap`.
-    mass: the share of the velocity that each step keeps, in [0, 1).
+    mass: the share of the velocity that each step keeps, in [0, 1), or a traced scalar.
     """
-    _check_learning_rate(learning_rate)
+    check_learning_rate(learning_rate)
+    check_mass(mass)
 
     def init(params):
         return jax.tree.map(jnp.zeros_like, params)
@@ -80,13 +92,14 @@ def train_step(state, batch, *, loss_fn, optimizer):
     """Take one step of gradient descent on one batch.
 
     state: TrainState.
-    batch: what `loss_fn` takes, as a rule `(x, y)` with `x (n, d)` and `y (n,)`.
+    batch: what `loss_fn` takes, as a rule `(x, y)` with `x (n, d)` and `y (n,)`, or one-hot `(n, k)`.
     loss_fn: `loss_fn(params, batch) -> scalar`.
     optimizer: Optimizer, ours or optax's.
 
     Returns the new TrainState and the loss before the step: the pair that
-    `jax.lax.scan` expects of its body.
+    `jax.lax.scan` expects of its body. Raises ValueError where x and y do not fit together.
     """
+    check_shapes(batch)
     loss, grads = jax.value_and_grad(loss_fn)(state.params, batch)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = jax.tree.map(jnp.add, state.params, updates)
@@ -101,13 +114,11 @@ def minibatches(key, n, batch_size):
 
     Raises ValueError unless batch_size is a whole number in [1, n].
     """
-    if batch_size != int(batch_size) or not 1 <= batch_size <= n:
-        raise ValueError(f"batch_size must be a whole number in [1, {n}], got {batch_size}")
+    check_batch_size(batch_size, n)
     steps = n // batch_size
     return jax.random.permutation(key, n)[: steps * batch_size].reshape(steps, batch_size)
 
 
-@partial(jax.jit, static_argnames=("loss_fn", "optimizer", "epochs", "batch_size", "metrics"))
 def fit(key, state, data, *, loss_fn, optimizer, epochs, batch_size, metrics=None):
     """Train for some epochs of shuffled minibatches, as one compiled program.
 
@@ -122,11 +133,23 @@ def fit(key, state, data, *, loss_fn, optimizer, epochs, batch_size, metrics=Non
     Returns the last TrainState and the history: a dict of float32 arrays, with
     `"loss" (epochs, n // batch_size)`, the loss before each step, and each metric `(epochs,)`.
 
-    Raises ValueError where the data differ in length, or epochs or batch_size is out of range.
+    Raises ValueError where the key, the data, epochs or batch_size cannot be right, before any training, and
+    FloatingPointError where the loss does not stay finite. Values are not looked at under `jit` or `vmap`.
     """
-    if epochs != int(epochs) or epochs < 1:
-        raise ValueError(f"epochs must be a whole number of at least 1, got {epochs}")
-    n = _count_rows(data)
+    check_key(key)
+    check_epochs(epochs)
+    check_shapes(data)
+    check_batch_size(batch_size, count_rows(data))
+    check_values(state.params, data, loss_fn=loss_fn, batch_size=batch_size)
+    options = dict(loss_fn=loss_fn, optimizer=optimizer, epochs=epochs, batch_size=batch_size, metrics=metrics)
+    state, history = _run_epochs(key, state, data, **options)
+    check_losses(history["loss"])
+    return state, history
+
+
+@partial(jax.jit, static_argnames=("loss_fn", "optimizer", "epochs", "batch_size", "metrics"))
+def _run_epochs(key, state, data, *, loss_fn, optimizer, epochs, batch_size, metrics):
+    n = count_rows(data)
 
     def run_batch(state, rows):
         batch = jax.tree.map(lambda array: array[rows], data)
@@ -138,17 +161,3 @@ def fit(key, state, data, *, loss_fn, optimizer, epochs, batch_size, metrics=Non
         return state, {"loss": losses} | (metrics(state.params) if metrics else {})
 
     return jax.lax.scan(run_epoch, state, jnp.arange(epochs))
-
-
-def _check_learning_rate(learning_rate):
-    if isinstance(learning_rate, jax.core.Tracer):
-        return  # inside vmap or jit there is no number to look at yet
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate must be positive and finite, got {learning_rate}")
-
-
-def _count_rows(data):
-    lengths = {len(array) for array in jax.tree.leaves(data)}
-    if len(lengths) != 1:
-        raise ValueError(f"all arrays in data must have the same number of rows, got {sorted(lengths)}")
-    return lengths.pop()

@@ -23,6 +23,13 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 
+# nbconvert's page drops the alt texts that `helpers.plotting.show` stores with the figures.
+PAGE = """{% extends "lab/index.html.j2" %}
+{% block data_png scoped %}
+{% set alt = output | get_metadata("alt", "image/png") or "" %}
+{{ super() | replace("<img ", '<img alt="' ~ alt | escape_html ~ '" ', 1) }}
+{% endblock %}"""
+
 
 def main():
     parser = argparse.ArgumentParser(description="Execute notebooks into build/.")
@@ -41,7 +48,7 @@ def main():
             error = execute(nb, path.parent, bar)
             seconds = time.perf_counter() - start
             write(BUILD / path.name, nbformat.writes(nb) + "\n")
-            write(BUILD / f"{path.stem}.html", HTMLExporter().from_notebook_node(nb)[0])
+            write(BUILD / f"{path.stem}.html", HTMLExporter(raw_template=PAGE).from_notebook_node(nb)[0])
             if error:
                 errors.append(f"{path.name}, {error}")
             elif options.store:

@@ -1,11 +1,22 @@
 """Each plot draws what it was given on the axes it was given, and returns them."""
 
+from itertools import combinations
+
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
+from colorspacious import cspace_convert
+from matplotlib.colors import to_rgb, to_rgba
 
-from helpers.plotting import CLASS_COLORS, plot_decision_boundary, plot_images, plot_losses, plot_points
+from helpers.plotting import (
+    CLASS_COLORS,
+    CLASS_MAP,
+    plot_decision_boundary,
+    plot_images,
+    plot_losses,
+    plot_points,
+    show,
+)
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend comes first
@@ -32,8 +43,9 @@ def test_plot_points_gives_each_class_its_points_and_color(ax):
 
 
 def test_plot_points_hollow_draws_them_white_inside(ax):
-    plot_points(X, Y, ax=ax, hollow=True, label="test")
+    plot_points(X, Y, ax=ax, hollow=True, label="test", size=110)
     for k, points in enumerate(ax.collections):
+        assert points.get_sizes() == [110]
         assert tuple(points.get_facecolor()[0]) == to_rgba("white")
         assert tuple(points.get_edgecolor()[0]) == to_rgba(CLASS_COLORS[k])
 
@@ -80,6 +92,7 @@ def test_plot_images_shows_the_images_and_marks_the_mistake():
         np.testing.assert_array_equal(ax.images[0].get_array(), image.reshape(3, 3))
     assert [ax.get_title() for ax in axes] == ["7, is 7", "5, is 3"]
     assert axes[0].title.get_color() != axes[1].title.get_color()
+    assert [ax.title.get_fontweight() == "bold" for ax in axes] == [False, True]  # for those who see no red
     plt.close(fig)
 
 
@@ -88,3 +101,38 @@ def test_plot_images_without_predictions_shows_the_labels():
     plot_images(np.zeros((2, 3, 3)), [7, 3], axes=axes)
     assert [ax.get_title() for ax in axes] == ["7", "3"]
     plt.close(fig)
+
+
+def test_show_displays_the_figure_with_its_alt_text_and_closes_it(monkeypatch):
+    shown = []
+    monkeypatch.setattr("helpers.plotting.display", lambda *objects, **options: shown.append((objects, options)))
+    fig, _ = plt.subplots()
+    show(fig, "A line that rises.")
+    assert shown == [((fig,), {"metadata": {"image/png": {"alt": "A line that rises."}}})]
+    assert not plt.fignum_exists(fig.number)
+
+
+def seen(color, vision):
+    """Return a color in CAM02-UCS, where distance is difference to the eye, as it is seen in gray or by a dichromat."""
+    if vision == "gray":
+        return cspace_convert(to_rgb(color), "sRGB1", "CAM02-UCS") * [1, 0, 0]
+    deficiency = {"name": "sRGB1+CVD", "cvd_type": vision, "severity": 100}
+    return cspace_convert(np.clip(cspace_convert(to_rgb(color), deficiency, "sRGB1"), 0, 1), "sRGB1", "CAM02-UCS")
+
+
+def least_distance(colors, vision):
+    return min(np.linalg.norm(seen(a, vision) - seen(b, vision)) for a, b in combinations(colors, 2))
+
+
+@pytest.mark.parametrize("vision", ["deuteranomaly", "protanomaly", "tritanomaly", "gray"])
+def test_colors_stay_apart(vision):
+    assert least_distance(CLASS_COLORS, vision) > 20
+    if vision != "gray":  # there, lines are told apart by style or marker, and points from their ground by an edge
+        assert all(least_distance([CLASS_COLORS[k], CLASS_MAP(float(k))], vision) > 10 for k in (0, 1))
+        with plt.style.context("helpers.figures"):
+            assert least_distance(plt.rcParams["axes.prop_cycle"].by_key()["color"][:4], vision) > 10
+
+
+def test_the_smallest_text_has_8_points():
+    with plt.style.context("helpers.figures"):
+        assert 0.7 * plt.rcParams["font.size"] >= 8  # matplotlib draws an exponent at 0.7 of the size

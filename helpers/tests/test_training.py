@@ -1,4 +1,4 @@
-"""Optimizers against optax and jax.example_libraries, `fit` against a plain loop, errors against their words."""
+"""Optimizers against optax and jax.example_libraries, `fit` against a plain loop."""
 
 from functools import partial
 
@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jax.example_libraries import optimizers
 
 from helpers.training import fit, init_state, minibatches, momentum, sgd, train_step
@@ -47,6 +49,32 @@ def train(params, data, optimizer, steps=20):
     return state.params
 
 
+arrays = st.builds(
+    lambda shape, seed: np.random.default_rng(seed).normal(size=shape).astype(np.float32),
+    st.sampled_from([(), (3,), (2, 3)]),
+    st.integers(0, 2**32 - 1),
+)
+trees = st.recursive(
+    arrays,
+    lambda leaf: st.lists(leaf, max_size=3) | st.tuples(leaf, leaf) | st.dictionaries(st.sampled_from("wbv"), leaf),
+    max_leaves=6,
+)
+
+
+@given(trees, st.floats(1e-4, 10), st.floats(0, 0.99))
+def test_optimizers_agree_with_optax_on_any_tree(params, learning_rate, mass):
+    for ours, peer in (
+        (sgd(learning_rate), optax.sgd(learning_rate)),
+        (momentum(learning_rate, mass), optax.sgd(learning_rate, momentum=mass)),
+    ):
+        our_state, peer_state = ours.init(params), peer.init(params)
+        for step in range(3):
+            grads = jax.tree.map(lambda p, step=step: np.cos(p + step), params)
+            our_updates, our_state = ours.update(grads, our_state, params)
+            peer_updates, peer_state = peer.update(grads, peer_state, params)
+            assert_trees_close(our_updates, peer_updates)
+
+
 @pytest.mark.parametrize(
     "ours, peer",
     [(sgd(0.1), optax.sgd(0.1)), (momentum(0.1), optax.sgd(0.1, 0.9)), (momentum(0.1, 0.5), optax.sgd(0.1, 0.5))],
@@ -67,35 +95,26 @@ def test_optimizer_takes_the_steps_of_example_libraries(params, data, ours, peer
     assert_trees_close(train(params, data, ours), peer.params_fn(peer_state))
 
 
-@pytest.mark.parametrize("make", [sgd, momentum])
-@pytest.mark.parametrize("learning_rate", [0.0, -0.1, float("nan"), float("inf")])
-def test_optimizer_refuses_a_learning_rate(make, learning_rate):
-    with pytest.raises(ValueError, match=f"learning_rate must be positive and finite, got {learning_rate}"):
-        make(learning_rate)
-
-
 def test_train_step_returns_the_loss_before_the_step(params, data):
     _, loss = train_step(init_state(params, sgd(0.1)), data, loss_fn=loss_fn, optimizer=sgd(0.1))
     np.testing.assert_allclose(loss, loss_fn(params, data), **ALMOST)
 
 
-def test_minibatches_cut_a_permutation():
-    rows = minibatches(jax.random.key(0), 23, 5)
-    assert rows.shape == (4, 5)
-    assert len(np.unique(rows)) == 20
-    assert np.max(rows) < 23 and np.min(rows) >= 0
-    assert np.array_equal(np.sort(np.ravel(minibatches(jax.random.key(0), 20, 5))), np.arange(20))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(1, 1), (7, 7), (7, 2), (12, 3), (23, 5), (23, 22), (60, 1)]))
+def test_minibatches_cut_a_permutation(seed, sizes):
+    n, batch_size = sizes
+    rows = minibatches(jax.random.key(seed), n, batch_size)
+    assert rows.shape == (n // batch_size, batch_size) and rows.dtype == jnp.int32
+    assert len(np.unique(rows)) == rows.size  # no row twice
+    assert np.min(rows) >= 0 and np.max(rows) < n
+    whole = np.ravel(minibatches(jax.random.key(seed), n, 1))
+    assert np.array_equal(np.sort(whole), np.arange(n))
+    assert np.array_equal(np.ravel(rows), whole[: rows.size])
 
 
 def test_minibatches_differ_from_key_to_key():
     a, b = (minibatches(jax.random.key(i), 100, 10) for i in range(2))
     assert not np.array_equal(a, b)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1, 24, 2.5])
-def test_minibatches_refuse_a_batch_size(batch_size):
-    with pytest.raises(ValueError, match=rf"batch_size must be a whole number in \[1, 23\], got {batch_size}"):
-        minibatches(jax.random.key(0), 23, batch_size)
 
 
 def test_fit_is_the_plain_loop(params, data):
@@ -149,28 +168,3 @@ def test_fit_under_vmap_is_fit_one_by_one(params, data):
     one_by_one = [run(jax.random.clone(key), rate) for key, rate in zip(keys, rates)]
     together = jax.vmap(run)(jax.random.clone(keys), rates)
     assert_trees_close(together, jnp.stack(one_by_one))
-
-
-@pytest.mark.parametrize("epochs", [0, -3, 1.5])
-def test_fit_refuses_a_number_of_epochs(params, data, epochs):
-    with pytest.raises(ValueError, match=f"epochs must be a whole number of at least 1, got {epochs}"):
-        fit_once(params, data, epochs=epochs)
-
-
-def test_fit_refuses_data_of_different_lengths(params, data):
-    x, y = data
-    with pytest.raises(ValueError, match=r"the same number of rows, got \[22, 23\]"):
-        fit_once(params, (x, y[:-1]))
-
-
-def test_fit_refuses_a_batch_larger_than_the_data(params, data):
-    with pytest.raises(ValueError, match=r"batch_size must be a whole number in \[1, 23\], got 24"):
-        fit_once(params, data, batch_size=24)
-
-
-def fit_once(params, data, epochs=1, batch_size=5):
-    optimizer = sgd(0.1)
-    state = init_state(params, optimizer)
-    return fit(
-        jax.random.key(0), state, data, loss_fn=loss_fn, optimizer=optimizer, epochs=epochs, batch_size=batch_size
-    )

@@ -1,6 +1,7 @@
 """What fails in a notebook is named, and Ctrl-C leaves nothing behind: no half file, no kernel."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import psutil
+import pytest
 from jupyter_client.manager import start_new_kernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -111,6 +113,19 @@ def test_ctrl_c_ends_a_run_in_one_line_and_the_next_run_works(tmp_path):
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert nbformat.read(tmp_path / "b.ipynb", as_version=4).cells[1].outputs
+
+
+def test_ctrl_c_in_a_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    write = runpy.run_path(str(ROOT / "scripts" / "run_notebooks.py"))["write"]
+    write(tmp_path / "a", "old")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_ctrl_c_ends_the_tests_and_the_next_run_works(tmp_path):

@@ -27,6 +27,14 @@ if not pid.exists():
 """
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """Undo what a shell does to a job in the background, which hands "ignore Ctrl-C" down to its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def write_notebook(path, *sources):
     cells = [new_markdown_cell("# Title"), *map(new_code_cell, sources)]
     nbformat.write(new_notebook(cells=cells), path)
@@ -45,14 +53,15 @@ def start(*command, **options):
 
 def press_ctrl_c(process, folder):
     """Interrupt a process group while the endless cell runs; return what was printed, and the kernel's id."""
-    try:
-        wait_until((folder / "pid").exists)
-        kernel = int((folder / "pid").read_text())
-        assert psutil.pid_exists(kernel)
-        os.killpg(process.pid, signal.SIGINT)
-        return *process.communicate(timeout=30), kernel
-    finally:
-        process.kill()
+    with process:
+        try:
+            wait_until((folder / "pid").exists)
+            kernel = int((folder / "pid").read_text())
+            assert psutil.pid_exists(kernel)
+            os.killpg(process.pid, signal.SIGINT)
+            return *process.communicate(timeout=30), kernel
+        finally:
+            process.kill()
 
 
 def wait_until(condition):

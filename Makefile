@@ -5,9 +5,9 @@ READY  := .venv/ready
 LIST   := sed -n '/- pip:/,$$ s/^      - //p' environment.yml
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
-.PHONY: help env run store picture colab lab test bench lint clean
+.PHONY: help env run store picture colab lab test test-everywhere audit bench lint clean
 
 env: $(READY)  ## build the environment; PYTHON=... takes another interpreter
 	@echo "The environment is ready: .venv, $$(cat $(READY))"
@@ -30,7 +30,7 @@ $(READY): environment.yml pyproject.toml
 	  install it (on Debian and Ubuntu with apt install python3-venv)))
 	@echo "Building the environment in .venv (a few minutes the first time) ..."
 	@rm -rf .venv
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --upgrade-deps .venv > /dev/null  # the pip that comes with Python is years old
 	@$(LIST) > .venv/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
 	@$(BIN)/python -V > $(READY)
@@ -53,10 +53,21 @@ colab: $(READY)  ## write this repository's address into the notebooks and READM
 	@$(BIN)/python scripts/colab_address.py $(REPO)
 
 lab: $(READY)  ## open the notebooks in JupyterLab
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: $(READY)  ## run the tests and compare every stored output of the notebooks
 	$(BIN)/python -m pytest
+
+# `make test-everywhere ONLY="AVX2 offline"` tries these two.
+test-everywhere: $(READY)  ## run the tests on each kind of CPU, Python, locale and folder, and print a table
+	@$(BIN)/python scripts/test_everywhere.py $(if $(ONLY),--only $(ONLY))
+
+# Strict, because pip-audit else takes a package that it could not look up for one without a fault.
+audit: $(READY)  ## look up every installed package in the list of known vulnerabilities; installs pip-audit
+	@$(BIN)/python -m venv build/audit
+	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@$(BIN)/python -m pip freeze --all --exclude-editable > build/audit/installed.txt
+	@build/audit/bin/pip-audit --strict --disable-pip --no-deps -r build/audit/installed.txt
 
 # `make bench PEERS=1` installs the libraries to compare with first; they stay out of environment.yml.
 bench: $(READY)  ## time training side by side with other libraries; PEERS=1 installs them

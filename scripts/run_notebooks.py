@@ -14,15 +14,12 @@ import sys
 import time
 from pathlib import Path
 
-try:
-    import nbformat
-    import pandas as pd
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-    from nbconvert import HTMLExporter
-    from tqdm import tqdm
-except KeyboardInterrupt:  # these imports take seconds
-    sys.exit(130)
+import nbformat
+import pandas as pd
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 

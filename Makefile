@@ -71,7 +71,7 @@ html: $(SITE)  ## build the site in build/html from the stored notebooks
 	@cp build/html/README.html build/html/index.html
 
 browser: html  ## build the site, and look at it and at JupyterLab with Chromium
-	@$(BIN)/python -m pytest browser
+	@$(BIN)/python -m pytest browser -s
 
 # `make bench PEERS=1` installs the libraries to compare with first; they stay out of environment.yml.
 bench: $(READY)  ## time training side by side with other libraries; PEERS=1 installs them

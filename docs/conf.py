@@ -3,6 +3,8 @@
 `make html` calls Sphinx on the root of the repository, so that the links between the files hold on the site.
 """
 
+import json
+
 from docutils import nodes
 from docutils.parsers import Parser
 from docutils.writers.html5_polyglot import HTMLTranslator
@@ -29,6 +31,7 @@ html_theme = "furo"
 pygments_dark_style = "a11y-dark"  # a contrast of 4.5 and more, as the light one that Furo brings
 html_title = project
 html_math_renderer = "mathml"
+html_favicon = "icon.svg"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
 html_copy_source = False
@@ -83,9 +86,17 @@ class AsInJupyter(SphinxTransform):
                 section.replace_self([start, *section[1:], end])
 
 
-def add_reading_order(app, docname, source):
+def prepare(app, docname, source):
+    """Give the front page its contents, and hand a figure's alt text on in the form that MyST-NB reads."""
     if docname == root_doc:
         source[0] += READING_ORDER
+    elif docname.startswith("notebooks/"):
+        notebook = json.loads(source[0])
+        for cell in notebook["cells"]:
+            for output in cell.get("outputs", []):
+                if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                    cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+        source[0] = json.dumps(notebook)
 
 
 def visit_math(translator, node):
@@ -96,7 +107,7 @@ def visit_math(translator, node):
 def setup(app):
     app.add_source_parser(Source)
     app.add_transform(AsInJupyter)
-    app.connect("source-read", add_reading_order)
+    app.connect("source-read", prepare)
     # docutils itself writes MathML, which every browser shows without JavaScript.
     math = visit_math, HTMLTranslator.depart_math
     app.add_html_math_renderer("mathml", inline_renderers=math, block_renderers=math)

@@ -15,13 +15,11 @@ SITE = Path("build/html")
 PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html"))
 NOTEBOOKS = sorted(Path("notebooks").glob("*.ipynb"))
 OPEN_SOLUTIONS = "document.querySelectorAll('details').forEach(solution => solution.open = true)"
-# What sticks out on the right, but for what scrolls in a box of its own.
-STICKS_OUT = """() => {
-  const scrolls = e => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
-  return [...document.querySelectorAll('article, article *')]
-    .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e.parentElement))
-    .map(e => e.outerHTML.slice(0, 100));
-}"""
+# What sticks out on the right. Code, outputs and tables may scroll in boxes of their own, pictures may not.
+STICKS_OUT = """[...document.querySelectorAll('article, article *')]
+  .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+  .filter(e => e.matches('img') || !e.parentElement.closest('pre, .output, .table-wrapper'))
+  .map(e => e.outerHTML.slice(0, 100))"""
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/ready
+SITE   := .venv/site
 LIST   := sed -n '/- pip:/,$$ s/^      - //p' environment.yml
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
-.PHONY: help env run store picture colab lab test test-everywhere audit bench lint clean
+.PHONY: help env run store picture colab lab test test-everywhere audit html browser bench lint clean
 
 env: $(READY)  ## build the environment; PYTHON=... takes another interpreter
 	@echo "The environment is ready: .venv, $$(cat $(READY))"
@@ -35,10 +36,18 @@ $(READY): environment.yml pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
 	@$(BIN)/python -V > $(READY)
 
+# The tools of the site and of the browser test stand in environment.yml, commented out.
+$(SITE): $(READY)
+	@echo "Adding the tools of the site and of the browser test to .venv ..."
+	@sed -n 's/^      # - //p' environment.yml > .venv/requirements-site.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -r .venv/requirements.txt -r .venv/requirements-site.txt
+	@touch $(SITE)
+
 # Compiled programs are kept in .venv: a second run need not compile them again. `store` does not
 # use them, so that the first calls timed in a stored notebook are first calls.
-run lab test: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.venv/jax-cache
-run lab test: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+run lab test browser: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.venv/jax-cache
+run lab test browser: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 
 run: $(READY)  ## execute the five notebooks into build/, as notebooks and as HTML
 	@$(BIN)/python scripts/run_notebooks.py
@@ -68,6 +77,15 @@ audit: $(READY)  ## look up every installed package in the list of known vulnera
 	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	@$(BIN)/python -m pip freeze --all --exclude-editable > build/audit/installed.txt
 	@build/audit/bin/pip-audit --strict --disable-pip --no-deps -r build/audit/installed.txt
+
+# `-W` turns a broken link into an error. The README is the front page, under its own name too.
+html: $(SITE)  ## build the site in build/html from the stored notebooks
+	@rm -rf build/html
+	@$(BIN)/python -m sphinx -q -E -W --keep-going -c docs -d build/doctrees . build/html
+	@cp build/html/README.html build/html/index.html
+
+browser: html  ## build the site, and look at it and at JupyterLab with Chromium
+	@$(BIN)/python -m pytest browser -s
 
 # `make bench PEERS=1` installs the libraries to compare with first; they stay out of environment.yml.
 bench: $(READY)  ## time training side by side with other libraries; PEERS=1 installs them

@@ -50,6 +50,7 @@ notebooks/*
 :caption: Beside them
 helpers/data
 helpers/training
+helpers/checks
 helpers/plotting
 helpers/tests/test_distributed
 data/README
@@ -87,11 +88,12 @@ class AsInJupyter(SphinxTransform):
 
 
 def prepare(app, docname, source):
-    """Give the front page its contents, and hand a figure's alt text on in the form that MyST-NB reads."""
+    """Give the front page its contents; leave out Colab's cell, and put alt texts where MyST-NB reads them."""
     if docname == root_doc:
         source[0] += READING_ORDER
     elif docname.startswith("notebooks/"):
         notebook = json.loads(source[0])
+        notebook["cells"] = [cell for cell in notebook["cells"] if "colab" not in cell["metadata"].get("tags", [])]
         for cell in notebook["cells"]:
             for output in cell.get("outputs", []):
                 if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "everywhere"
-PYTEST = (sys.executable, "-m", "pytest")
+PYTEST = (sys.executable, "-m", "pytest", "helpers/tests", "notebooks")  # the folders below run tests/ as well
 # A network of its own, with nothing in it but the loopback device, over which kernels talk.
 OFFLINE = ("unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 GERMAN, PLAIN = "de_DE.UTF-8", "C"

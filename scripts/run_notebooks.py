@@ -48,7 +48,8 @@ def main():
         except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
             errors.append(f"{path.name}, not a notebook that can be read:\n{type(error).__name__}: {error}")
             rows.append((path.stem, 0, 0.0, "FAILED"))
-    with tqdm(total=sum(len(nb.cells) for nb in notebooks.values()), unit="cell") as bar:
+    total = sum(cell.cell_type == "code" for nb in notebooks.values() for cell in nb.cells)
+    with tqdm(total=total, unit="cell") as bar:
         for path, nb in notebooks.items():
             bar.set_description(path.stem)
             start = time.perf_counter()

@@ -31,9 +31,10 @@ $(READY): environment.yml pyproject.toml
 	  install it (on Debian and Ubuntu with apt install python3-venv)))
 	@echo "Building the environment in .venv (a few minutes the first time) ..."
 	@rm -rf .venv
-	@$(PYTHON) -m venv --upgrade-deps .venv > /dev/null  # the pip that comes with Python is years old
+	@$(PYTHON) -m venv .venv
 	@$(LIST) > .venv/requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r .venv/requirements.txt
+	@$(PYTHON) -m venv --upgrade --upgrade-deps .venv > /dev/null  # the pip that comes with Python is years old
 	@$(BIN)/python -V > $(READY)
 
 # The tools of the site and of the browser test stand in environment.yml, commented out.

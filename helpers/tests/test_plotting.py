@@ -12,6 +12,8 @@ from matplotlib.colors import to_rgb, to_rgba
 from helpers.plotting import (
     CLASS_COLORS,
     CLASS_MAP,
+    TALL,
+    WIDE,
     plot_decision_boundary,
     plot_images,
     plot_losses,
@@ -166,3 +168,4 @@ def test_colors_stay_apart(vision):
 def test_the_smallest_text_has_8_points():
     with plt.style.context("helpers.figures"):
         assert 0.7 * plt.rcParams["font.size"] >= 8  # matplotlib draws an exponent at 0.7 of the size
+    assert WIDE[0] == TALL[0]  # figures of one width keep their text at one size

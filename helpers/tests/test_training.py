@@ -96,7 +96,7 @@ def test_optimizer_takes_the_steps_of_example_libraries(params, data, ours, peer
 
 
 def test_train_step_returns_the_loss_before_the_step(params, data):
-    _, loss = train_step(init_state(params, sgd(0.1)), data, loss_fn=loss_fn, optimizer=sgd(0.1))
+    _, loss = train_step(state=init_state(params, sgd(0.1)), batch=data, loss_fn=loss_fn, optimizer=sgd(0.1))
     np.testing.assert_allclose(loss, loss_fn(params, data), **ALMOST)
 
 

@@ -72,7 +72,7 @@ def test_plot_decision_boundary_draws_the_contour_where_the_model_says_a_half(ax
     half_x1, half_x2 = np.concatenate([path.vertices for path in contour.get_paths()]).T
     np.testing.assert_allclose(half_x1, 0.25, atol=1e-3)
     assert (half_x2.min(), half_x2.max()) == (2.5, 5.5)
-    assert tuple(contour.get_edgecolor()[0]) == to_rgba("black")
+    assert tuple(contour.get_edgecolor()[0]) == to_rgba("black") and contour.get_linewidth() >= 1
     assert filled.get_clim() == (0, 1) and 0.5 in filled.levels and filled.get_cmap() is CLASS_MAP
     assert ax.get_xlim() == (-0.5, 1.5) and ax.get_ylim() == (2.5, 5.5)
     (bar,) = set(ax.figure.axes) - {ax}

@@ -38,7 +38,7 @@ def ax():
 
 
 def test_plot_points_gives_each_class_its_points_and_color(ax):
-    assert plot_points(x=X, y=Y, ax=ax) is ax
+    assert plot_points(x=X.tolist(), y=Y.tolist(), ax=ax) is ax
     for k, points in enumerate(ax.collections):
         np.testing.assert_array_equal(points.get_offsets(), X[Y == k])
         assert tuple(points.get_facecolor()[0]) == to_rgba(CLASS_COLORS[k])
@@ -67,7 +67,7 @@ def test_plot_decision_boundary_draws_the_contour_where_the_model_says_a_half(ax
     def predict(x):
         return 1 / (1 + np.exp(8 * (0.25 - x[:, 0])))
 
-    assert plot_decision_boundary(predict=predict, x=X * [1, 2] + [0, 3], y=Y, ax=ax) is ax
+    assert plot_decision_boundary(predict=predict, x=(X * [1, 2] + [0, 3]).tolist(), y=Y, ax=ax) is ax
     filled, contour = ax.collections[:2]
     half_x1, half_x2 = np.concatenate([path.vertices for path in contour.get_paths()]).T
     np.testing.assert_allclose(half_x1, 0.25, atol=1e-3)

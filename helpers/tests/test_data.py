@@ -1,6 +1,7 @@
 """The loaders against scikit-learn and against files written here; bad files against the words of their errors."""
 
 import gzip
+import io
 import ssl
 import subprocess
 import sys
@@ -238,6 +239,23 @@ def test_a_download_that_fails_twice_says_how_and_leaves_nothing(tmp_path, mirro
     assert not path.parent.exists()
     mirrors("whole")
     assert len(data._load_array(path)) == 10_000
+
+
+def test_a_download_without_end_is_read_to_just_beyond_the_limit(monkeypatch):
+    read = []
+
+    class Endless(io.BytesIO):
+        url = "https://mirror/"
+
+        def read(self, size):
+            read.append(size)
+            return bytes(size)
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda address, timeout: Endless())
+    monkeypatch.setattr(data, "DOWNLOAD_LIMIT", 9)
+    with pytest.raises(ValueError, match="the download must be at most 9 bytes, got more"):
+        data._fetch("https://mirror/")
+    assert sum(read) == 10
 
 
 def test_without_a_network_the_error_names_the_file_and_the_mirrors(tmp_path, monkeypatch):

@@ -74,6 +74,7 @@ def test_plot_decision_boundary_draws_the_contour_where_the_model_says_a_half(ax
     assert (half_x2.min(), half_x2.max()) == (2.5, 5.5)
     assert tuple(contour.get_edgecolor()[0]) == to_rgba("black") and contour.get_linewidth() >= 1
     assert filled.get_clim() == (0, 1) and 0.5 in filled.levels and filled.get_cmap() is CLASS_MAP
+    assert filled.extend == "both"  # a score below 0 or above 1 has a color too
     assert ax.get_xlim() == (-0.5, 1.5) and ax.get_ylim() == (2.5, 5.5)
     (bar,) = set(ax.figure.axes) - {ax}
     assert bar.get_ylabel() == "P(class 1)" and bar.get_yticks().tolist() == [0, 0.25, 0.5, 0.75, 1]
@@ -112,11 +113,12 @@ def test_plot_losses_refuses_a_table(ax, shape):
 
 def test_plot_images_shows_the_images_and_marks_the_mistake():
     fig, axes = plt.subplots(1, 3)
-    images = np.random.default_rng(0).random((3, 9))
+    images = np.random.default_rng(0).uniform(0.25, 0.75, (3, 9))  # neither paper nor full ink
     assert plot_images(images=images, labels=np.array([7, 3, 8]), predictions=np.array([7, 5, 6]), axes=axes) is axes
     for ax, image in zip(axes, images):
         (shown,) = ax.images
         np.testing.assert_array_equal(shown.get_array(), image.reshape(3, 3))
+        assert shown.get_clim() == (0, 1)
         np.testing.assert_array_equal(shown.to_rgba(np.array([0.0, 1.0])), [to_rgba("white"), to_rgba("black")])
         assert not ax.axison
     assert [ax.get_title() for ax in axes] == ["7, is 7", "5, is 3", "6, is 8"]

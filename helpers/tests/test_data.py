@@ -1,5 +1,6 @@
 """The loaders against scikit-learn and against files written here; bad files against the words of their errors."""
 
+import errno
 import gzip
 import io
 import ssl
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -304,6 +306,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, mirrors):
         OSError, match="was downloaded and cannot be written .*: make .*mnist writable, or give load_mnist"
     ):
         data._load_array(tmp_path / "mnist" / f"{LABELS}.gz")
+
+
+def test_a_disk_that_fills_up_is_named_and_left_clean(tmp_path, mirrors, monkeypatch):
+    def write_half(path, content):
+        write_bytes(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    mirrors("whole")
+    write_bytes = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="was downloaded and cannot be written .*No space left on device"):
+        data._load_array(tmp_path / f"{LABELS}.gz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_mirrors_are_asked_over_https():

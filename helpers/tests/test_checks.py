@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from helpers.checks import check_losses
 from helpers.training import fit, init_state, minibatches, momentum, sgd, train_step
 
 N, D, K = 23, 3, 4
@@ -139,19 +140,20 @@ def test_shapes_that_do_not_fit_are_refused(run, x, y, words):
 def test_train_step_takes_one_example(arguments):
     def loss_fn(params, example):
         x, y = example
-        return jnp.sum((predict(params, x) - y) ** 2)
+        return jnp.sum((jnp.sum(x) * params["b"] - y) ** 2)
 
-    for y in (jnp.ones(()), jnp.ones(K)):
-        train_step(arguments["state"], (jnp.ones(D), y), loss_fn=loss_fn, optimizer=arguments["optimizer"])
+    for x, y in ((D, ()), (D, K), ((), ())):
+        train_step(arguments["state"], (jnp.ones(x), jnp.ones(y)), loss_fn=loss_fn, optimizer=arguments["optimizer"])
 
 
 def test_train_step_takes_what_only_the_loss_knows(arguments):
     def loss_fn(params, batch):
-        return jnp.mean(predict(params, batch["image"]) ** 2) + 0 * batch["weight"].sum()
+        return jnp.mean(predict(params, jax.tree.leaves(batch)[0]) ** 2)
 
-    data = {"image": jnp.ones((N, D)), "weight": jnp.ones((N, 1))}
-    train_step(arguments["state"], data, loss_fn=loss_fn, optimizer=arguments["optimizer"])
-    fit(**arguments | {"data": data, "loss_fn": loss_fn})
+    x, y = arguments["data"]
+    for data in ({"image": x, "weight": jnp.ones((N, 1))}, (x,), [x, y, jnp.ones((N, 1))]):
+        train_step(arguments["state"], data, loss_fn=loss_fn, optimizer=arguments["optimizer"])
+        fit(**arguments | {"data": data, "loss_fn": loss_fn})
 
 
 def test_fit_counts_the_rows_of_any_pytree(arguments):
@@ -160,6 +162,8 @@ def test_fit_counts_the_rows_of_any_pytree(arguments):
         fit(**arguments | {"data": data})
     with pytest.raises(ValueError, match=r"must have the same number of rows, got shapes \[\(\)\]"):
         fit(**arguments | {"data": {"a": jnp.ones(())}})
+    with pytest.raises(ValueError, match=r"must have the same number of rows, got shapes \[\]"):
+        fit(**arguments | {"data": {}})
     with pytest.raises(ValueError, match=r"data must have at least one row, got shapes \[\(0, 2\)\]"):
         fit(**arguments | {"data": {"a": jnp.ones((0, 2))}})
 
@@ -214,13 +218,23 @@ def test_fit_refuses_a_label_that_is_no_class(arguments, label, row):
 
 
 def test_fit_takes_every_label_that_is_a_class(arguments):
+    x, y = arguments["data"]
     for loss_fn in (class_loss, optax_loss):
         fit(**arguments | {"loss_fn": loss_fn})
+        fit(**arguments | {"loss_fn": loss_fn, "data": (x, jnp.maximum(y, 1))})  # a class may be absent
 
 
 def test_fit_takes_counts_for_targets(arguments):
     data = jnp.ones((N, D)), jnp.arange(N) * 10
     fit(**arguments | {"data": data, "loss_fn": regression_loss, "optimizer": sgd(1e-6)})
+
+
+def test_fit_takes_several_whole_numbers_for_each_target(arguments):
+    def loss_fn(params, batch):
+        x, y = batch
+        return jnp.mean((predict(params, x) - y) ** 2)
+
+    fit(**arguments | {"data": (arguments["data"][0], jnp.arange(N * K).reshape(N, K) - K), "loss_fn": loss_fn})
 
 
 def test_fit_says_when_the_loss_stops_being_finite(arguments):
@@ -238,3 +252,12 @@ def test_fit_says_when_the_loss_stops_being_finite(arguments):
     epoch, step = np.argwhere(~np.isfinite(losses()))[0]
     assert f"in epoch {epoch + 1} of 10, at its step {step + 1}:" in str(caught.value)
     assert 0 < epoch < 9
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_losses_that_are_not_finite_are_counted_from_one(value):
+    losses = np.ones((4, 6))
+    losses[2, 3] = value
+    losses[3, 0] = np.nan
+    with pytest.raises(FloatingPointError, match=f"^the loss became {value} in epoch 3 of 4, at its step 4: try"):
+        check_losses(losses)

@@ -1,11 +1,14 @@
 """The loaders against scikit-learn and against files written here; bad files against the words of their errors."""
 
+import errno
 import gzip
+import io
 import ssl
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from sklearn.model_selection import train_test_split
 
 from helpers import data
 
-LABELS = "t10k-labels-idx1-ubyte"
+IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ def test_read_idx_reads_lengths_of_more_than_one_byte():
 @pytest.mark.parametrize(
     "content, words",
     [
-        (b"\x00\x00\x0d\x01\x00\x00\x00\x01x", "must begin with 00 00 08, got 00 00 0d"),
+        (b"\x00\x00\x0d\x01\x00\x00\x00\x01x", "must begin with 00 00 08, got 00 00 0d$"),
         (b"\x00\x00\x08\x01\x00\x00\x00\x02x", r"of shape \(2,\) must hold 2 values, got 1"),
         (b"\x00\x00\x08\x01\x00\x00\x00\x02xyz", r"of shape \(2,\) must hold 2 values, got 3"),
         (b"\x00\x00\x08\x02\x00\x00\x00\x02xy", "an IDX file of shape .* values, got 0"),
@@ -136,10 +139,22 @@ def test_a_bad_file_is_refused_and_kept(tmp_path, spoil, words):
     assert path.read_bytes() == bad
 
 
-def test_images_of_another_size_are_refused(tmp_path):
-    path = tmp_path / "t10k-images-idx3-ubyte.gz"
-    path.write_bytes(gzip.compress(write_idx(np.zeros((40_000, 14, 14), np.uint8))))
-    with pytest.raises(ValueError, match=r"its array must have shape \(10000, 28, 28\), got \(40000, 14, 14\)"):
+@pytest.mark.parametrize(
+    "spoil, words",
+    [
+        (
+            lambda content: write_idx(np.zeros((40_000, 14, 14), np.uint8)),
+            r"its array must have shape \(10000, 28, 28\), got \(40000, 14, 14\)",
+        ),
+        (lambda content: content + bytes(10_000), "must hold 7840000 values, got 7840001"),
+        (with_last_bit_changed, "its SHA-256 must be 0fa7898d.*, got 6d6769f9"),
+    ],
+    ids="other size|too long|one bit changed".split("|"),
+)
+def test_bad_images_are_refused(tmp_path, spoil, words):
+    path = tmp_path / f"{IMAGES}.gz"
+    path.write_bytes(gzip.compress(spoil(published(IMAGES)), compresslevel=1))
+    with pytest.raises(ValueError, match=words):
         data._load_array(path)
 
 
@@ -198,9 +213,10 @@ def mirrors(server, monkeypatch):
 
 
 @pytest.mark.parametrize("manner", ["whole", "absent", "half", "spoiled", "flood", "plain"])
-def test_a_missing_file_comes_from_the_first_mirror_that_has_it_whole(tmp_path, mirrors, manner):
+def test_a_missing_file_comes_from_the_first_mirror_that_has_it_whole(tmp_path, mirrors, monkeypatch, manner):
     mirrors(manner, "whole")
-    path = tmp_path / "mnist" / f"{LABELS}.gz"
+    monkeypatch.setattr(data, "DOWNLOAD_LIMIT", (data.DATA / "mnist" / f"{LABELS}.gz").stat().st_size)  # just enough
+    path = tmp_path / "data" / "mnist" / f"{LABELS}.gz"
     np.testing.assert_array_equal(data._load_array(path), data._read_idx(published()))
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
@@ -225,6 +241,23 @@ def test_a_download_that_fails_twice_says_how_and_leaves_nothing(tmp_path, mirro
     assert not path.parent.exists()
     mirrors("whole")
     assert len(data._load_array(path)) == 10_000
+
+
+def test_a_download_without_end_is_read_to_just_beyond_the_limit(monkeypatch):
+    read = []
+
+    class Endless(io.BytesIO):
+        url = "https://mirror/"
+
+        def read(self, size):
+            read.append(size)
+            return bytes(size)
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda address, timeout: Endless())
+    monkeypatch.setattr(data, "DOWNLOAD_LIMIT", 9)
+    with pytest.raises(ValueError, match="the download must be at most 9 bytes, got more"):
+        data._fetch("https://mirror/")
+    assert sum(read) == 10
 
 
 def test_without_a_network_the_error_names_the_file_and_the_mirrors(tmp_path, monkeypatch):
@@ -273,6 +306,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, mirrors):
         OSError, match="was downloaded and cannot be written .*: make .*mnist writable, or give load_mnist"
     ):
         data._load_array(tmp_path / "mnist" / f"{LABELS}.gz")
+
+
+def test_a_disk_that_fills_up_is_named_and_left_clean(tmp_path, mirrors, monkeypatch):
+    def write_half(path, content):
+        write_bytes(path, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    mirrors("whole")
+    write_bytes = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="was downloaded and cannot be written .*No space left on device"):
+        data._load_array(tmp_path / f"{LABELS}.gz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_mirrors_are_asked_over_https():

@@ -1,5 +1,6 @@
 """Each plot draws what it was given on the axes it was given, and returns them."""
 
+import re
 from itertools import combinations
 
 import matplotlib
@@ -11,6 +12,8 @@ from matplotlib.colors import to_rgb, to_rgba
 from helpers.plotting import (
     CLASS_COLORS,
     CLASS_MAP,
+    TALL,
+    WIDE,
     plot_decision_boundary,
     plot_images,
     plot_losses,
@@ -35,29 +38,46 @@ def ax():
 
 
 def test_plot_points_gives_each_class_its_points_and_color(ax):
-    assert plot_points(X, Y, ax=ax) is ax
+    assert plot_points(x=X.tolist(), y=Y.tolist(), ax=ax) is ax
     for k, points in enumerate(ax.collections):
         np.testing.assert_array_equal(points.get_offsets(), X[Y == k])
         assert tuple(points.get_facecolor()[0]) == to_rgba(CLASS_COLORS[k])
+        assert tuple(points.get_edgecolor()[0]) == to_rgba("white") and points.get_linewidth() > 0
+        assert points.get_zorder() > 2  # above every line
+    circle, triangle = (points.get_paths()[0].vertices for points in ax.collections)
+    assert len(circle) != len(triangle)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("$x_1$", "$x_2$")
     assert [text.get_text() for text in ax.legend().get_texts()] == ["class 0", "class 1"]
 
 
 def test_plot_points_hollow_draws_them_white_inside(ax):
+    plot_points(X, Y, ax=ax)
+    filled, _ = ax.collections
     plot_points(X, Y, ax=ax, hollow=True, label="test", size=110)
-    for k, points in enumerate(ax.collections):
+    for k, points in enumerate(ax.collections[2:]):
         assert points.get_sizes() == [110]
         assert tuple(points.get_facecolor()[0]) == to_rgba("white")
         assert tuple(points.get_edgecolor()[0]) == to_rgba(CLASS_COLORS[k])
+        assert points.get_linewidth() > filled.get_linewidth()  # the edge alone has the color
+        assert points.get_label() == f"test {k}"
 
 
 def test_plot_decision_boundary_draws_the_contour_where_the_model_says_a_half(ax):
     # The model says a half on the line x1 = 0.25, whatever x2 is.
-    assert plot_decision_boundary(lambda x: 1 / (1 + np.exp(8 * (0.25 - x[:, 0]))), X, Y, ax=ax) is ax
+    def predict(x):
+        return 1 / (1 + np.exp(8 * (0.25 - x[:, 0])))
+
+    assert plot_decision_boundary(predict=predict, x=(X * [1, 2] + [0, 3]).tolist(), y=Y, ax=ax) is ax
     filled, contour = ax.collections[:2]
-    np.testing.assert_allclose(np.concatenate([path.vertices for path in contour.get_paths()])[:, 0], 0.25, atol=1e-3)
-    assert filled.get_clim() == (0, 1)
-    assert ax.get_xlim() == (-0.5, 1.5) and ax.get_ylim() == (-0.5, 1.5)
-    assert ax.figure.axes[1].get_ylabel() == "P(class 1)"
+    half_x1, half_x2 = np.concatenate([path.vertices for path in contour.get_paths()]).T
+    np.testing.assert_allclose(half_x1, 0.25, atol=1e-3)
+    assert (half_x2.min(), half_x2.max()) == (2.5, 5.5)
+    assert tuple(contour.get_edgecolor()[0]) == to_rgba("black") and contour.get_linewidth() >= 1
+    assert filled.get_clim() == (0, 1) and 0.5 in filled.levels and filled.get_cmap() is CLASS_MAP
+    assert filled.extend == "both"  # a score below 0 or above 1 has a color too
+    assert ax.get_xlim() == (-0.5, 1.5) and ax.get_ylim() == (2.5, 5.5)
+    (bar,) = set(ax.figure.axes) - {ax}
+    assert bar.get_ylabel() == "P(class 1)" and bar.get_yticks().tolist() == [0, 0.25, 0.5, 0.75, 1]
 
 
 def test_plot_decision_boundary_without_a_color_bar(ax):
@@ -66,33 +86,44 @@ def test_plot_decision_boundary_without_a_color_bar(ax):
 
 
 @pytest.mark.filterwarnings("error")
-def test_plot_decision_boundary_of_a_model_that_always_says_the_same(ax):
-    plot_decision_boundary(lambda x: np.full(len(x), 0.5), X, Y, ax=ax)
+@pytest.mark.parametrize("low, high", [(0.5, 0.5), (0.5, 0.9), (0.1, 0.5), (0.6, 0.9), (0.1, 0.4)])
+def test_plot_decision_boundary_of_a_model_that_never_changes_its_mind(ax, low, high):
+    plot_decision_boundary(lambda x: np.linspace(low, high, len(x)), X, Y, ax=ax)
     assert len(ax.collections) == 3  # the colors and two classes of points, and no contour
 
 
 def test_plot_losses_draws_the_losses_from_one_on(ax):
-    assert plot_losses([4.0, 2.0, 1.0], ax=ax, label="train", per="epoch", linestyle="--") is ax
+    assert plot_losses(losses=[4.0, 2.0, 1.0], ax=ax, label="train", per="epoch", linestyle="--") is ax
     (line,) = ax.lines
     np.testing.assert_array_equal(line.get_xydata(), [[1, 4], [2, 2], [3, 1]])
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("epoch", "loss", "log")
     assert (line.get_label(), line.get_linestyle()) == ("train", "--")
 
 
-def test_plot_losses_refuses_a_table(ax):
-    with pytest.raises(ValueError, match=r"losses must have one axis, got shape \(3, 2\)"):
-        plot_losses(np.ones((3, 2)), ax=ax)
+def test_plot_losses_draws_losses_that_stay_within_a_decade(ax):
+    plot_losses([4.0, 2.0, 3.0], ax=ax, yscale="linear")
+    assert (ax.get_xlabel(), ax.get_yscale()) == ("step", "linear")
+
+
+@pytest.mark.parametrize("shape", [(3, 2), ()])
+def test_plot_losses_refuses_a_table(ax, shape):
+    with pytest.raises(ValueError, match=f"^losses must have one axis, got shape {re.escape(str(shape))}"):
+        plot_losses(np.ones(shape), ax=ax)
 
 
 def test_plot_images_shows_the_images_and_marks_the_mistake():
-    fig, axes = plt.subplots(1, 2)
-    images = np.random.default_rng(0).random((2, 9))
-    assert plot_images(images, [7, 3], [7, 5], axes=axes) is axes
+    fig, axes = plt.subplots(1, 3)
+    images = np.random.default_rng(0).uniform(0.25, 0.75, (3, 9))  # neither paper nor full ink
+    assert plot_images(images=images, labels=np.array([7, 3, 8]), predictions=np.array([7, 5, 6]), axes=axes) is axes
     for ax, image in zip(axes, images):
-        np.testing.assert_array_equal(ax.images[0].get_array(), image.reshape(3, 3))
-    assert [ax.get_title() for ax in axes] == ["7, is 7", "5, is 3"]
-    assert axes[0].title.get_color() != axes[1].title.get_color()
-    assert [ax.title.get_fontweight() == "bold" for ax in axes] == [False, True]  # for those who see no red
+        (shown,) = ax.images
+        np.testing.assert_array_equal(shown.get_array(), image.reshape(3, 3))
+        assert shown.get_clim() == (0, 1)
+        np.testing.assert_array_equal(shown.to_rgba(np.array([0.0, 1.0])), [to_rgba("white"), to_rgba("black")])
+        assert not ax.axison
+    assert [ax.get_title() for ax in axes] == ["7, is 7", "5, is 3", "6, is 8"]
+    assert [ax.title.get_color() == axes[0].title.get_color() for ax in axes] == [True, False, False]
+    assert [ax.title.get_fontweight() == "bold" for ax in axes] == [False, True, True]  # for those who see no red
     plt.close(fig)
 
 
@@ -127,8 +158,11 @@ def least_distance(colors, vision):
 @pytest.mark.parametrize("vision", ["deuteranomaly", "protanomaly", "tritanomaly", "gray"])
 def test_colors_stay_apart(vision):
     assert least_distance(CLASS_COLORS, vision) > 20
+    assert least_distance([CLASS_MAP(0.5), "white"], vision) < 5  # a half is neither class
     if vision != "gray":  # there, lines are told apart by style or marker, and points from their ground by an edge
-        assert all(least_distance([CLASS_COLORS[k], CLASS_MAP(float(k))], vision) > 10 for k in (0, 1))
+        for color, own, other in zip(CLASS_COLORS, (0.0, 1.0), (1.0, 0.0)):
+            to_own, to_other = (least_distance([color, CLASS_MAP(side)], vision) for side in (own, other))
+            assert 10 < to_own < to_other
         with plt.style.context("helpers.figures"):
             assert least_distance(plt.rcParams["axes.prop_cycle"].by_key()["color"][:4], vision) > 10
 
@@ -136,3 +170,4 @@ def test_colors_stay_apart(vision):
 def test_the_smallest_text_has_8_points():
     with plt.style.context("helpers.figures"):
         assert 0.7 * plt.rcParams["font.size"] >= 8  # matplotlib draws an exponent at 0.7 of the size
+    assert WIDE[0] == TALL[0]  # figures of one width keep their text at one size

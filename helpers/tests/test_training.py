@@ -96,8 +96,22 @@ def test_optimizer_takes_the_steps_of_example_libraries(params, data, ours, peer
 
 
 def test_train_step_returns_the_loss_before_the_step(params, data):
-    _, loss = train_step(init_state(params, sgd(0.1)), data, loss_fn=loss_fn, optimizer=sgd(0.1))
+    _, loss = train_step(state=init_state(params, sgd(0.1)), batch=data, loss_fn=loss_fn, optimizer=sgd(0.1))
     np.testing.assert_allclose(loss, loss_fn(params, data), **ALMOST)
+
+
+def test_train_step_compiles_once(params, data):
+    traces = []
+
+    def counted(params, batch):
+        traces.append(batch)
+        return loss_fn(params, batch)
+
+    optimizer = sgd(0.1)
+    state = init_state(params, optimizer)
+    for _ in range(3):
+        state, _ = train_step(state, data, loss_fn=counted, optimizer=optimizer)
+    assert len(traces) == 1
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(1, 1), (7, 7), (7, 2), (12, 3), (23, 5), (23, 22), (60, 1)]))

@@ -10,6 +10,7 @@ Each raises ValueError, the last one FloatingPointError, and says what was wrong
 """
 
 import math
+import weakref
 from functools import partial
 from numbers import Integral
 
@@ -88,12 +89,19 @@ def check_values(params, data, *, loss_fn, batch_size):
                 _check_labels(*_try_labels(params, data, loss_fn=loss_fn, batch_size=batch_size))
 
 
+_known_finite = weakref.WeakValueDictionary()  # by id: an array of JAX never changes, so one look is enough
+
+
 def _check_finite(name, array):
+    if _known_finite.get(id(array)) is array:
+        return
     if not _all_finite(array):
         rows = np.unique(np.argwhere(~np.isfinite(jnp.asarray(array)))[:, 0])
         raise ValueError(
             f"{name} must be finite, got NaN or infinity in {len(rows)} of {len(array)} rows, the first is {rows[0]}"
         )
+    if isinstance(array, jax.Array):
+        _known_finite[id(array)] = array
 
 
 @jax.jit

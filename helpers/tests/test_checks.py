@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from helpers import checks
 from helpers.checks import check_losses
 from helpers.training import fit, init_state, minibatches, momentum, sgd, train_step
 
@@ -177,6 +178,22 @@ def test_fit_refuses_data_that_are_not_finite(arguments, value):
     with pytest.raises(ValueError, match=rf"^data\[1\] {words}"):
         targets = jnp.ones(N).at[jnp.array([9, 7])].set(value)
         fit(**arguments | {"data": (x, targets), "loss_fn": regression_loss})
+
+
+def test_fit_looks_at_an_array_once_and_at_what_can_change_each_time(arguments, monkeypatch):
+    looks, all_finite = [], checks._all_finite
+    monkeypatch.setattr(checks, "_all_finite", lambda array: looks.append(array) or all_finite(array))
+    for _ in range(3):
+        fit(**arguments)
+    assert len(looks) == 1
+
+    x, y = map(np.array, arguments["data"])
+    fit(**arguments | {"data": (x, y)})
+    x[4, 1] = np.nan
+    with pytest.raises(
+        ValueError, match=r"data\[0\] must be finite, got NaN or infinity in 1 of 23 rows, the first is 4"
+    ):
+        fit(**arguments | {"data": (x, y)})
 
 
 @pytest.mark.parametrize("inside", [jax.jit, jax.vmap])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -112,6 +113,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 async def attempt(client):
     """Execute a client's notebook; Ctrl-C, which cancels this task, ends the kernel."""
+    reminder = asyncio.create_task(remind(client))
     try:
         await client.async_execute()
     except DeadKernelError:
@@ -119,8 +121,18 @@ async def attempt(client):
             raise asyncio.CancelledError from None
         raise
     finally:
+        reminder.cancel()
         if client.km and client.km.has_kernel:
             await client.km.shutdown_kernel(now=True)
+
+
+async def remind(client):
+    """Look every second at what has come in: while nbclient writes to a widget it can miss that, and wait for good."""
+    while True:
+        await asyncio.sleep(1)
+        if client.kc and client.kc.channels_running:
+            for channel in (client.kc.shell_channel, client.kc.iopub_channel):
+                channel.socket.get(zmq.EVENTS)  # pyzmq then wakes whoever waits for it
 
 
 def headline(nb):

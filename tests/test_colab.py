@@ -112,12 +112,13 @@ def test_a_notebook_alone_in_a_folder_runs_to_its_end(name, repository, python, 
 
     environment = {
         "PYTHONPATH": os.pathsep.join([str(stand_in), *PACKAGES]),
-        "JUPYTER_PATH": str(tmp_path / "share" / "jupyter"),
+        # The kernel is looked for first in the one, and the HTML template is found in the other.
+        "JUPYTER_PATH": os.pathsep.join(str(Path(each, "share", "jupyter")) for each in (tmp_path, sys.prefix)),
     }
     kernel = run([python, "-m", "ipykernel", "install", "--prefix", tmp_path], content, **environment)
     assert kernel.returncode == 0, kernel.stderr
-    options = ["--to=notebook", "--execute", "--ExecutePreprocessor.timeout=300", f"--output-dir={tmp_path}"]
-    done = run([python, "-m", "nbconvert", *options, name], content, **environment)
+    command = [python, ROOT / "scripts" / "run_notebooks.py", "--build", tmp_path, "--timeout", 300, content / name]
+    done = run(command, content, **environment)
     assert done.returncode == 0, done.stderr
 
     cells = nbformat.read(tmp_path / name, as_version=4).cells

@@ -1,7 +1,7 @@
 """From a cold process to 98% on the 10,000 test images: `python -m benchmarks.to_98 ours` (or `pytorch`).
 
 Both train 784-256-128-10 from the same start, by the fastest recipe found for either: Adam with a
-one-cycle schedule, three epochs of batches of 125. Imports, loading and compilation count.
+one-cycle schedule, three epochs of batches of 250. Imports, loading and compilation count.
 Prints the accuracy.
 """
 
@@ -10,7 +10,8 @@ import sys
 import numpy as np
 
 SIZES = 784, 256, 128, 10
-EPOCHS, BATCH_SIZE, PEAK = 3, 125, 0.003
+EPOCHS, BATCH_SIZE = 3, 250
+PEAK, WARMUP, B2 = 0.005, 0.2, 0.98  # the highest learning rate, the share of the steps before it, Adam's second decay
 
 
 def draw_params(seed=0):
@@ -32,11 +33,16 @@ def ours(train, test):
 
     train, test = jax.device_put((train, test))
     steps = EPOCHS * (len(train[1]) // BATCH_SIZE)
-    optimizer = optax.adam(optax.cosine_onecycle_schedule(steps, PEAK))
+    optimizer = optax.adam(optax.cosine_onecycle_schedule(steps, PEAK, WARMUP), b2=B2)
     state = init_state(draw_params(), optimizer)
     options = dict(loss_fn=loss_fn, optimizer=optimizer, epochs=EPOCHS, batch_size=BATCH_SIZE)
     state, _ = fit(jax.random.key(0), state, train, **options)
-    return jnp.mean(jnp.argmax(predict(state.params, test[0]), axis=1) == test[1])
+
+    @jax.jit
+    def accuracy(params, x, y):
+        return jnp.mean(jnp.argmax(predict(params, x), axis=1) == y)
+
+    return accuracy(state.params, *test)
 
 
 def pytorch(train, test):
@@ -52,8 +58,9 @@ def pytorch(train, test):
     model = torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
 
     steps = EPOCHS * (len(y) // BATCH_SIZE)
-    optimizer = torch.optim.Adam(model.parameters(), lr=PEAK, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, total_steps=steps, cycle_momentum=False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=PEAK, betas=(0.9, B2), fused=True)
+    options = dict(total_steps=steps, pct_start=WARMUP, cycle_momentum=False)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK, **options)
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(y)).split(BATCH_SIZE):
             optimizer.zero_grad()

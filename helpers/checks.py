@@ -80,7 +80,7 @@ def check_values(params, data, *, loss_fn, batch_size):
     """Look for a NaN or an infinity in the data, and for integer labels `y (n,)` that are no class."""
     if is_traced((params, data)):
         return
-    with jax.ensure_compile_time_eval():  # looks at the numbers inside someone's `jit` as well
+    with jax.core.eval_context():  # looks at the numbers inside someone's `jit` as well
         for path, array in jax.tree.leaves_with_path(data):
             if jnp.issubdtype(array.dtype, jnp.floating):
                 _check_finite(f"data{jax.tree_util.keystr(path)}", array)

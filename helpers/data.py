@@ -89,7 +89,8 @@ def load_mnist(folder=DATA / "mnist"):
 def _load_mnist_part(folder, part):
     images = _load_array(Path(folder) / f"{part}-images-idx3-ubyte.gz")
     labels = _load_array(Path(folder) / f"{part}-labels-idx1-ubyte.gz")
-    x = np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
+    x = images.reshape(len(images), -1).astype(np.float32)
+    x /= 255  # in place: np.divide(..., dtype=np.float32) converts in small pieces and takes ten times as long
     return x, labels.astype(np.int32)
 
 

@@ -34,7 +34,7 @@ def ours(train, test):
     train, test = jax.device_put((train, test))
     steps = EPOCHS * (len(train[1]) // BATCH_SIZE)
     optimizer = optax.adam(optax.cosine_onecycle_schedule(steps, PEAK, WARMUP), b2=B2)
-    state = init_state(draw_params(), optimizer)
+    state = jax.jit(init_state, static_argnames="optimizer")(draw_params(), optimizer)
     options = dict(loss_fn=loss_fn, optimizer=optimizer, epochs=EPOCHS, batch_size=BATCH_SIZE)
     state, _ = fit(jax.random.key(0), state, train, **options)
 

@@ -84,7 +84,7 @@ class TrainState(NamedTuple):
 
 def init_state(params, optimizer):
     """Return the `TrainState` before the first step."""
-    return TrainState(params, jax.jit(optimizer.init)(params))  # one program, not one for each shape
+    return TrainState(params, optimizer.init(params))
 
 
 @partial(jax.jit, static_argnames=("loss_fn", "optimizer"))

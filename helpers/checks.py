@@ -25,19 +25,27 @@ def is_traced(tree):
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
+def is_number(value):
+    """Say whether a value is one real number, of Python, NumPy or JAX."""
+    value = np.asarray(value)
+    return value.ndim == 0 and any(jnp.issubdtype(value.dtype, kind) for kind in (jnp.integer, jnp.floating))
+
+
 def check_learning_rate(learning_rate):
-    if not is_traced(learning_rate) and not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate must be positive and finite, got {learning_rate}")
+    if is_traced(learning_rate):
+        return
+    if not (is_number(learning_rate) and math.isfinite(learning_rate) and learning_rate > 0):
+        raise ValueError(f"learning_rate must be a positive and finite number, got {learning_rate!r}")
 
 
 def check_mass(mass):
-    if not is_traced(mass) and not 0 <= mass < 1:
-        raise ValueError(f"mass must be in [0, 1), got {mass}")
+    if not is_traced(mass) and not (is_number(mass) and 0 <= mass < 1):
+        raise ValueError(f"mass must be a number in [0, 1), got {mass!r}")
 
 
 def check_key(key):
-    if not jax.dtypes.issubdtype(getattr(key, "dtype", None), jax.dtypes.prng_key):
-        raise ValueError(f"key must be a typed key, as jax.random.key makes it, got {key!r}")
+    if not jax.dtypes.issubdtype(getattr(key, "dtype", None), jax.dtypes.prng_key) or key.shape:
+        raise ValueError(f"key must be one typed key, as jax.random.key makes it, got {key!r}")
 
 
 def check_epochs(epochs):
@@ -46,6 +54,8 @@ def check_epochs(epochs):
 
 
 def check_batch_size(batch_size, n):
+    if not isinstance(n, Integral) or n < 1:
+        raise ValueError(f"n must be a whole number of at least 1, got {n!r}")
     if not isinstance(batch_size, Integral) or not 1 <= batch_size <= n:
         raise ValueError(f"batch_size must be a whole number in [1, {n}], got {batch_size!r}")
 
@@ -68,7 +78,11 @@ def check_shapes(batch):
 
 def count_rows(data):
     """Return n, the length of the first axis of each array in a pytree."""
-    shapes = [np.shape(array) for array in jax.tree.leaves(data)]
+    for path, leaf in jax.tree.leaves_with_path(data):
+        if not isinstance(leaf, jax.Array | np.ndarray):
+            where, kind = jax.tree_util.keystr(path), type(leaf).__name__
+            raise ValueError(f"data{where} must be an array of NumPy or JAX, got a {kind}; jnp.asarray makes one")
+    shapes = [array.shape for array in jax.tree.leaves(data)]
     if len({shape[:1] for shape in shapes}) != 1 or not shapes[0]:
         raise ValueError(f"all arrays in data must have the same number of rows, got shapes {shapes}")
     if shapes[0][0] == 0:

@@ -97,7 +97,8 @@ def train_step(state, batch, *, loss_fn, optimizer):
     optimizer: Optimizer, ours or optax's.
 
     Returns the new TrainState and the loss before the step: the pair that
-    `jax.lax.scan` expects of its body. Raises ValueError where x and y do not fit together.
+    `jax.lax.scan` expects of its body. Raises ValueError where x and y do not fit together;
+    the numbers in them are looked at by `fit`, before its first step.
     """
     check_shapes(batch)
     loss, grads = jax.value_and_grad(loss_fn)(state.params, batch)
@@ -112,8 +113,9 @@ def minibatches(key, n, batch_size):
     Returns int32 `(n // batch_size, batch_size)`: no row twice, and the
     `n % batch_size` rows at the end of the shuffle sit this epoch out.
 
-    Raises ValueError unless batch_size is a whole number in [1, n].
+    Raises ValueError unless key is a typed key and batch_size a whole number in [1, n].
     """
+    check_key(key)
     check_batch_size(batch_size, n)
     steps = n // batch_size
     return jax.random.permutation(key, n)[: steps * batch_size].reshape(steps, batch_size)

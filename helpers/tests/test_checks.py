@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 
 from helpers import checks
@@ -74,15 +75,34 @@ def test_fit_and_minibatches_refuse_a_batch_size(arguments, batch_size):
         minibatches(jax.random.key(0), N, batch_size)
 
 
-@pytest.mark.parametrize("key", [jax.random.PRNGKey(0), np.zeros(2, np.uint32), 0, None])
-def test_fit_refuses_what_is_no_typed_key(arguments, key):
-    with pytest.raises(ValueError, match="key must be a typed key, as jax.random.key makes it, got"):
+@pytest.mark.parametrize(
+    "key", [jax.random.PRNGKey(0), np.zeros(2, np.uint32), 0, None, jax.random.split(jax.random.key(0), 2)]
+)
+def test_fit_and_minibatches_refuse_what_is_not_one_typed_key(arguments, key):
+    words = "^key must be one typed key, as jax.random.key makes it, got"
+    with pytest.raises(ValueError, match=words):
         fit(**arguments | {"key": key})
+    with pytest.raises(ValueError, match=words):
+        minibatches(key, N, 5)
 
 
-def test_fit_refuses_several_keys(arguments):
-    with pytest.raises(ValueError, match="single key"):
-        fit(**arguments | {"key": jax.random.split(jax.random.key(0), 2)})
+@pytest.mark.parametrize("n", [0, -3, 20.0, None])
+def test_minibatches_refuse_a_number_of_rows(n):
+    with pytest.raises(ValueError, match=f"^n must be a whole number of at least 1, got {n!r}$"):
+        minibatches(jax.random.key(0), n, 1)
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        ((pd.DataFrame(np.ones((4, 2))), np.ones(4)), r"^data\[0\] must be an array of NumPy or JAX, got a DataFrame"),
+        ((np.ones((4, 2)), pd.Series(np.ones(4))), r"^data\[1\] must be an array of NumPy or JAX, got a Series"),
+        (([[1.0], [2.0]], [1.0, 2.0]), r"^data\[0\]\[0\]\[0\] must be an array of NumPy or JAX, got a float"),
+    ],
+)
+def test_fit_refuses_data_that_are_no_arrays(arguments, data, words):
+    with pytest.raises(ValueError, match=words):
+        fit(**arguments | {"data": data, "loss_fn": regression_loss, "batch_size": 1})
 
 
 def test_minibatches_of_a_used_key_are_found_by_jax():
@@ -94,15 +114,29 @@ def test_minibatches_of_a_used_key_are_found_by_jax():
 
 
 @pytest.mark.parametrize("make", [sgd, momentum])
-@pytest.mark.parametrize("learning_rate", [0.0, -0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("learning_rate", [0.0, -0.1, float("nan"), float("inf"), "0.1", None, True, 1j])
 def test_optimizer_refuses_a_learning_rate(make, learning_rate):
-    with pytest.raises(ValueError, match=f"^learning_rate must be positive and finite, got {learning_rate}$"):
+    with pytest.raises(
+        ValueError, match=f"^learning_rate must be a positive and finite number, got {learning_rate!r}$"
+    ):
         make(learning_rate)
 
 
-@pytest.mark.parametrize("mass", [-0.1, 1, 1.5, float("nan")])
+@pytest.mark.parametrize("learning_rate", [np.array([0.1, 0.2]), optax.constant_schedule(0.1), jnp.float32(-1)])
+def test_optimizer_refuses_what_is_not_one_positive_number(learning_rate):
+    with pytest.raises(ValueError, match="^learning_rate must be a positive and finite number, got"):
+        sgd(learning_rate)
+
+
+@pytest.mark.parametrize("learning_rate", [1, 0.1, np.float32(0.1), np.array(0.1), jnp.float32(0.1), jnp.bfloat16(0.1)])
+def test_optimizer_takes_the_numbers_of_each_library(learning_rate):
+    optimizer = sgd(learning_rate)
+    assert optimizer.update(jnp.ones(2), ())[0] == pytest.approx([-float(learning_rate)] * 2)
+
+
+@pytest.mark.parametrize("mass", [-0.1, 1, 1.5, float("nan"), "0.9", None])
 def test_momentum_refuses_a_mass(mass):
-    with pytest.raises(ValueError, match=rf"^mass must be in \[0, 1\), got {mass}$"):
+    with pytest.raises(ValueError, match=rf"^mass must be a number in \[0, 1\), got {mass!r}$"):
         momentum(0.1, mass)
 
 

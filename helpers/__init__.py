@@ -1,1 +1,1 @@
-"""What the five notebooks share, in reading order: `data`, `training`, `plotting`."""
+"""What the five notebooks share, in reading order: `datasets`, `training`, `plotting`, `pad`."""

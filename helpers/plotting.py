@@ -1,19 +1,25 @@
 """Figures that more than one notebook draws; each `plot_` draws on the axes it is given and returns it.
 
-    plot_points               two classes in the plane
-    plot_decision_boundary    what a model answers at every point of the plane, under those points
-    plot_losses               a loss falling over steps or epochs
-    plot_images               digits with their labels and predictions
-    show                      a figure, with a text that says what is in it
+plot_points               two classes in the plane
+plot_decision_boundary    what a model answers at every point of the plane, under those points
+plot_losses               a loss falling over steps or epochs
+plot_images               digits with their labels and predictions
+plot_thread               one step of training as five boxes
+show, show_moving         a figure, still or moving, with a text that says what is in it
+show_panel                sliders that redraw a figure
 
 `plt.style.use("helpers.figures")` sets the sizes, the colors (Okabe and Ito's) and the layout.
 """
+
+import base64
+import io
 
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
+from PIL import Image
 
 WIDE, TALL = (10, 3.8), (10, 6.4)  # inches, for `plt.subplots(figsize=...)`; a single plot needs neither
 
@@ -21,6 +27,9 @@ CLASS_COLORS = ("#7b3294", "#e66101")  # purple and orange, apart in every commo
 CLASS_MARKERS = ("o", "^")
 # The ground is paler than the points, so that a filled point is not lost on its own side.
 CLASS_MAP = ListedColormap(0.4 + 0.6 * colormaps["PuOr_r"](np.linspace(0, 1, 256))[:, :3])
+
+THREAD = ("params", "loss", "grads", "updates", "new params")  # what one step of training passes through
+LIT = "#ffe8a3"
 
 
 def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
@@ -103,6 +112,27 @@ def plot_images(images, labels, predictions=None, *, axes):
     return axes
 
 
+def plot_thread(notes, *, ax):
+    """Draw one step of training as five boxes in a row, from the parameters to the next parameters.
+
+    notes: dict from a box (`THREAD` has their names) to what is said below it. A box with a note is lit.
+    """
+    for i, (box, arrow) in enumerate(zip(THREAD, ("loss_fn", "jax.grad", "optimizer", "add", ""))):
+        lit = box in notes
+        style = dict(boxstyle="round,pad=0.4", facecolor=LIT if lit else "white", edgecolor="black" if lit else "0.6")
+        ax.text(i, 0, box, ha="center", va="center", bbox=style, fontweight="bold" if lit else "normal")
+        ax.text(i, -0.5, notes.get(box, ""), ha="center", va="top", fontsize=10)
+        if arrow:
+            ax.annotate("", (i + 0.67, 0), (i + 0.33, 0), arrowprops={"arrowstyle": "->"})
+            ax.text(i + 0.5, 0.15, arrow, ha="center", va="bottom", fontsize=10, family="monospace")
+    back = {"arrowstyle": "->", "connectionstyle": "arc,angleA=90,armA=28,angleB=90,armB=28,rad=8", "linestyle": "--"}
+    ax.annotate("", (0, 0.3), (4, 0.3), arrowprops=back)
+    ax.text(2, 0.95, "the next step", ha="center", va="bottom", fontsize=10)
+    ax.set(xlim=(-0.5, 4.5), ylim=(-1.2, 1.3))
+    ax.set_axis_off()
+    return ax
+
+
 def show(fig, alt):
     """Show a figure in the notebook once, and close it.
 
@@ -111,3 +141,40 @@ def show(fig, alt):
     """
     display(fig, metadata={"image/png": {"alt": alt}})
     plt.close(fig)
+
+
+def show_moving(fig, draw, frames, alt, *, seconds=4):
+    """Show a figure that moves, as an animated PNG that plays twice and then stands still on its last frame.
+
+    draw: `draw(frame)` changes the figure, for each of `frames` in turn.
+    alt: as in `show`; it also says what moves.
+    seconds: how long it plays once, before the last frame stays for a second.
+    """
+    pictures = []
+    for frame in frames:
+        draw(frame)
+        fig.canvas.draw()
+        pictures.append(np.asarray(fig.canvas.buffer_rgba())[:, :, :3].copy())
+    # One stack, so that all frames share one palette of 128 colors: a PNG has no more than one.
+    stack = Image.fromarray(np.concatenate(pictures)).quantize(128)
+    height, width = pictures[0].shape[:2]
+    images = [stack.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
+    durations = [1000 * seconds // len(images)] * (len(images) - 1) + [1000]
+    file = io.BytesIO()
+    # The default image, for viewers that know no motion, is the last frame.
+    options = dict(save_all=True, default_image=True, append_images=images, duration=durations, loop=2)
+    images[-1].save(file, format="PNG", **options)
+    data = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": f"<{len(images)} frames>"}
+    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    plt.close(fig)
+
+
+def show_panel(redraw, **controls):
+    """Show widgets beside what `redraw(name=value, ...)` shows; each change of a widget redraws it."""
+    from ipywidgets import HBox, VBox, interactive_output
+
+    for name, control in controls.items():
+        control.description = name.replace("_", " ")
+        control.style.description_width = "90px"
+        control.continuous_update = False  # a slider redraws when it is let go
+    display(HBox([VBox(list(controls.values())), interactive_output(redraw, controls)]))

@@ -1,10 +1,11 @@
 """Training by gradient descent: optimizers, one step, shuffled minibatches, and a whole run.
 
-Optimizer, sgd, momentum      how a gradient becomes a change of the parameters
-TrainState, init_state        what one step hands to the next
-train_step                    one batch in, new parameters and a loss out
-minibatches                   a fresh shuffle of the rows, cut into batches
-fit                           all epochs of all batches, as one compiled program
+Optimizer, sgd, momentum            how a gradient becomes a change of the parameters
+TrainState, Trainer, make_trainer   one batch in, new parameters and a loss out
+minibatches                         a fresh shuffle of the rows, cut into batches
+fit                                 all epochs of all batches, as one compiled program
+
+What JAX would get wrong in silence is refused here. The rest it refuses in its own words.
 """
 
 from collections.abc import Callable
@@ -13,39 +14,25 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-
-from helpers.checks import (
-    check_batch_size,
-    check_epochs,
-    check_key,
-    check_learning_rate,
-    check_losses,
-    check_mass,
-    check_shapes,
-    check_values,
-    count_rows,
-)
+import numpy as np
 
 
 class Optimizer(NamedTuple):
     """Two pure functions that turn gradients into updates, by the protocol of `optax`.
 
-    `init(params)` returns the first `opt_state`, and `update(grads, opt_state, params)`
-    returns `(updates, opt_state)`, where `updates` is what to add to the parameters.
     An `optax.GradientTransformation` has the same two fields and serves as well.
     """
 
-    init: Callable
-    update: Callable
+    init: Callable  # params -> opt_state
+    update: Callable  # (grads, opt_state, params) -> (updates, opt_state), where updates are to be added to params
 
 
 def sgd(learning_rate):
     """Stochastic gradient descent: updates = -learning_rate * grads.
 
     learning_rate: positive number, or a traced scalar under `jax.vmap`.
-    Make the optimizer once and pass it around: a new one compiles `fit` anew.
     """
-    check_learning_rate(learning_rate)
+    _check_learning_rate(learning_rate)
 
     def init(params):
         return ()
@@ -60,10 +47,9 @@ def momentum(learning_rate, mass=0.9):
     """Gradient descent with momentum: velocity = mass * velocity + grads, updates = -learning_rate * velocity.
 
     learning_rate: positive number, or a traced scalar under `jax.vmap`.
-    mass: the share of the velocity that each step keeps, in [0, 1), or a traced scalar.
+    mass: the share of the velocity that each step keeps, from 0 to below 1.
     """
-    check_learning_rate(learning_rate)
-    check_mass(mass)
+    _check_learning_rate(learning_rate)
 
     def init(params):
         return jax.tree.map(jnp.zeros_like, params)
@@ -75,6 +61,11 @@ def momentum(learning_rate, mass=0.9):
     return Optimizer(init, update)
 
 
+def _check_learning_rate(learning_rate):
+    if not isinstance(learning_rate, jax.core.Tracer) and not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+
+
 class TrainState(NamedTuple):
     """What training carries from one step to the next: two pytrees and nothing else."""
 
@@ -82,29 +73,47 @@ class TrainState(NamedTuple):
     opt_state: Any
 
 
-def init_state(params, optimizer):
-    """Return the `TrainState` before the first step."""
-    return TrainState(params, optimizer.init(params))
+class Trainer(NamedTuple):
+    """Two functions that train whatever `make_trainer` was given: a loss and an optimizer."""
+
+    init: Callable  # params -> TrainState, before the first step
+    step: Callable  # (state, batch) -> (state, loss before the step), compiled; the body that `jax.lax.scan` expects
 
 
-@partial(jax.jit, static_argnames=("loss_fn", "optimizer"))
-def train_step(state, batch, *, loss_fn, optimizer):
-    """Take one step of gradient descent on one batch.
+def make_trainer(loss_fn, optimizer):
+    """Join a loss and an optimizer to a Trainer.
 
-    state: TrainState.
-    batch: what `loss_fn` takes, as a rule `(x, y)` with `x (n, d)` and `y (n,)`, or one-hot `(n, k)`.
-    loss_fn: `loss_fn(params, batch) -> scalar`.
+    loss_fn: `loss_fn(params, batch) -> scalar`. batch: as a rule `(x, y)` with `x (n, d)` and `y (n,)` or `(n, k)`.
     optimizer: Optimizer, ours or optax's.
 
-    Returns the new TrainState and the loss before the step: the pair that
-    `jax.lax.scan` expects of its body. Raises ValueError where x and y do not fit together;
-    the numbers in them are looked at by `fit`, before its first step.
+    Make a trainer once and keep it: a new one compiles anew. Its step raises ValueError
+    where x and y differ in their number of rows, or y is a column.
     """
-    check_shapes(batch)
-    loss, grads = jax.value_and_grad(loss_fn)(state.params, batch)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = jax.tree.map(jnp.add, state.params, updates)
-    return TrainState(params, opt_state), loss
+
+    def init(params):
+        return TrainState(params, optimizer.init(params))
+
+    @jax.jit
+    def step(state, batch):
+        _check_pair(batch)  # x with one axis may be one example, which has no rows
+        loss, grads = jax.value_and_grad(loss_fn)(state.params, batch)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = jax.tree.map(jnp.add, state.params, updates)
+        return TrainState(params, opt_state), loss
+
+    return Trainer(init, step)
+
+
+def _check_pair(batch, axes=2):
+    """Look at a pair of x and y, where x has `axes` axes or more; any other pytree is the loss's business."""
+    match batch:
+        case (x, y) if np.ndim(x) >= axes:
+            if np.shape(x)[:1] != np.shape(y)[:1]:
+                raise ValueError(f"x and y must have the same number of rows, got {np.shape(x)} and {np.shape(y)}")
+            if not len(x):  # a mean over no rows is NaN
+                raise ValueError(f"x and y must have at least one row, got {np.shape(x)} and {np.shape(y)}")
+            if np.shape(y)[1:] == (1,):  # with predictions (n,) it would broadcast to (n, n)
+                raise ValueError(f"y must have shape ({len(y)},), got the column {np.shape(y)}: pass y[:, 0]")
 
 
 def minibatches(key, n, batch_size):
@@ -113,53 +122,66 @@ def minibatches(key, n, batch_size):
     Returns int32 `(n // batch_size, batch_size)`: no row twice, and the
     `n % batch_size` rows at the end of the shuffle sit this epoch out.
 
-    Raises ValueError unless key is a typed key and batch_size a whole number in [1, n].
+    Raises ValueError unless batch_size is in [1, n].
     """
-    check_key(key)
-    check_batch_size(batch_size, n)
+    if batch_size not in range(1, n + 1):
+        raise ValueError(f"batch_size must be in [1, {n}], the number of rows, got {batch_size}")
     steps = n // batch_size
     return jax.random.permutation(key, n)[: steps * batch_size].reshape(steps, batch_size)
 
 
-def fit(key, state, data, *, loss_fn, optimizer, epochs, batch_size, metrics=None):
+def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
     """Train for some epochs of shuffled minibatches, as one compiled program.
 
     key: typed PRNG key; epoch i is shuffled by `jax.random.fold_in(key, i)`.
     state: TrainState to start from, so that a second call goes on from the first.
     data: pytree of arrays with n rows each, as a rule `(x, y)`.
-    loss_fn, optimizer: as in `train_step`.
+    step: of a Trainer, `(state, batch) -> (state, loss)`.
     epochs: passes over the data, at least 1.
     batch_size: rows per step, in [1, n].
     metrics: None, or `metrics(params) -> dict of scalars`, evaluated after each epoch.
 
-    Returns the last TrainState and the history: a dict of float32 arrays, with
-    `"loss" (epochs, n // batch_size)`, the loss before each step, and each metric `(epochs,)`.
+    Returns the last TrainState and the history: a dict of arrays, with `"loss" (epochs, n // batch_size)`,
+    the loss before each step, and each metric `(epochs,)`.
 
-    Raises ValueError where the key, the data, epochs or batch_size cannot be right, before any training, and
-    FloatingPointError where the loss does not stay finite. Values are not looked at under `jit` or `vmap`.
+    Raises ValueError where data, epochs, batch_size or the name of a metric cannot be right, and
+    FloatingPointError where a loss is not finite, unless `fit` runs inside of `jit` or `vmap`.
     """
-    check_key(key)
-    check_epochs(epochs)
-    check_shapes(data)
-    check_batch_size(batch_size, count_rows(data))
-    check_values(state.params, data, loss_fn=loss_fn, batch_size=batch_size)
-    options = dict(loss_fn=loss_fn, optimizer=optimizer, epochs=epochs, batch_size=batch_size, metrics=metrics)
+    if epochs not in range(1, 2**31):
+        raise ValueError(f"epochs must be a whole number of at least 1, got {epochs}")
+    _check_pair(data, axes=1)
+    options = dict(step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
     state, history = _run_epochs(key, state, data, **options)
-    check_losses(history["loss"])
+    if not isinstance(history["loss"], jax.core.Tracer):
+        _check_losses(np.asarray(history["loss"]))
     return state, history
 
 
-@partial(jax.jit, static_argnames=("loss_fn", "optimizer", "epochs", "batch_size", "metrics"))
-def _run_epochs(key, state, data, *, loss_fn, optimizer, epochs, batch_size, metrics):
-    n = count_rows(data)
+@partial(jax.jit, static_argnames=("step", "epochs", "batch_size", "metrics"))
+def _run_epochs(key, state, data, *, step, epochs, batch_size, metrics):
+    sizes = [len(array) for array in jax.tree.leaves(data)]
+    if len(set(sizes)) != 1:
+        raise ValueError(f"all arrays in data must have the same number of rows, got {sizes}")
 
     def run_batch(state, rows):
-        batch = jax.tree.map(lambda array: array[rows], data)
-        return train_step(state, batch, loss_fn=loss_fn, optimizer=optimizer)
+        return step(state, jax.tree.map(lambda array: array[rows], data))
 
     def run_epoch(state, epoch):
-        rows = minibatches(jax.random.fold_in(key, epoch), n, batch_size)
+        rows = minibatches(jax.random.fold_in(key, epoch), sizes[0], batch_size)
         state, losses = jax.lax.scan(run_batch, state, rows)
-        return state, {"loss": losses} | (metrics(state.params) if metrics else {})
+        measured = metrics(state.params) if metrics else {}
+        if "loss" in measured:
+            raise ValueError('a metric must have another name than "loss", which holds the loss before each step')
+        return state, {"loss": losses} | measured
 
     return jax.lax.scan(run_epoch, state, jnp.arange(epochs))
+
+
+def _check_losses(losses):
+    wrong = np.argwhere(~np.isfinite(losses))
+    if len(wrong):
+        epoch, step = wrong[0]
+        raise FloatingPointError(
+            f"the loss became {losses[epoch, step]} in epoch {epoch + 1} of {len(losses)}, at its step {step + 1}: "
+            "try a tenth of the learning rate, and look for a NaN in the data and for labels that are no class"
+        )

@@ -3,7 +3,10 @@
 `make html` calls Sphinx on the root of the repository, so that the links between the files hold on the site.
 """
 
+import base64
+import hashlib
 import json
+from pathlib import PurePath
 
 from docutils import nodes
 from docutils.parsers import Parser
@@ -16,7 +19,7 @@ include_patterns = [
     "README.md",
     "notebooks/*.ipynb",
     "helpers/[!_]*.py",
-    "helpers/tests/test_distributed.py",
+    "tests/test_distributed.py",
     "data/README.md",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".py": "python"}
@@ -48,11 +51,11 @@ notebooks/*
 ```{toctree}
 :hidden:
 :caption: Beside them
-helpers/data
+helpers/datasets
 helpers/training
-helpers/checks
 helpers/plotting
-helpers/tests/test_distributed
+helpers/pad
+tests/test_distributed
 data/README
 ```
 """
@@ -70,8 +73,11 @@ class Source(Parser):
         document += section
 
 
+ALTS = {}  # alt texts of the notebooks' pictures, by the SHA-256 of the picture, which is the name of MyST-NB's file
+
+
 class AsInJupyter(SphinxTransform):
-    """Folds the solutions of the exercises, and says where sliders would be."""
+    """Folds the solutions of the exercises, gives pictures their alt texts, and says where sliders would be."""
 
     default_priority = 800  # before Sphinx collects the headings, at 880
 
@@ -80,6 +86,8 @@ class AsInJupyter(SphinxTransform):
             if "jupyter.widget-view" in raw.astext():
                 text = "The sliders are here when the notebook runs."
                 raw.replace_self(nodes.paragraph("", "", nodes.emphasis("", text)))
+        for image in self.document.findall(nodes.image):
+            image["alt"] = ALTS.get(PurePath(image["uri"]).stem, image.get("alt", ""))
         for section in list(self.document.findall(nodes.section)):
             if section[0].astext() == "Solution":
                 start = nodes.raw("", "<details><summary>Solution</summary>", format="html")
@@ -88,16 +96,21 @@ class AsInJupyter(SphinxTransform):
 
 
 def prepare(app, docname, source):
-    """Give the front page its contents; leave out Colab's cell, and put alt texts where MyST-NB reads them."""
+    """Give the front page its contents; leave out a notebook's cell for Colab, and name what is folded and drawn."""
     if docname == root_doc:
         source[0] += READING_ORDER
     elif docname.startswith("notebooks/"):
         notebook = json.loads(source[0])
         notebook["cells"] = [cell for cell in notebook["cells"] if "colab" not in cell["metadata"].get("tags", [])]
         for cell in notebook["cells"]:
+            if "hide-input" in cell["metadata"].get("tags", []):
+                title = cell["source"][0].removeprefix("# @title").strip()
+                prompts = {f"code_prompt_{what}": f"{what.capitalize()} code: {title}" for what in ("show", "hide")}
+                cell["metadata"]["mystnb"] = prompts
             for output in cell.get("outputs", []):
                 if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
-                    cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
+                    picture = base64.b64decode("".join(output["data"]["image/png"]))
+                    ALTS[hashlib.sha256(picture).hexdigest()] = alt
         source[0] = json.dumps(notebook)
 
 

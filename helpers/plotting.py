@@ -1,4 +1,4 @@
-"""Figures that more than one notebook draws; each `plot_` draws on the axes it is given and returns it.
+"""Figures that more than one notebook draws; each `plot_` draws on the axes it is given and returns them.
 
 plot_points               two classes in the plane
 plot_decision_boundary    what a model answers at every point of the plane, under those points
@@ -21,7 +21,7 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from PIL import Image
 
-WIDE, TALL = (10, 3.8), (10, 6.4)  # inches, for `plt.subplots(figsize=...)`; a single plot needs neither
+WIDE = (10, 3.8)  # inches, for `plt.subplots(figsize=...)`; a single plot needs none
 
 CLASS_COLORS = ("#7b3294", "#e66101")  # purple and orange, apart in every common kind of color vision
 CLASS_MARKERS = ("o", "^")
@@ -153,6 +153,10 @@ def show_moving(fig, draw, frames, alt, *, seconds=4):
     pictures = []
     for frame in frames:
         draw(frame)
+        if not pictures:  # the layout settles in two rounds, and holds for all frames, so that nothing jumps
+            for _ in range(2):
+                fig.canvas.draw()
+            fig.set_layout_engine("none")
         fig.canvas.draw()
         pictures.append(np.asarray(fig.canvas.buffer_rgba())[:, :, :3].copy())
     # One stack, so that all frames share one palette of 128 colors: a PNG has no more than one.

@@ -10,6 +10,7 @@ What JAX would get wrong in silence is refused here. The rest it refuses in its 
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -87,7 +88,7 @@ def make_trainer(loss_fn, optimizer):
     optimizer: Optimizer, ours or optax's.
 
     Make a trainer once and keep it: a new one compiles anew. Its step raises ValueError
-    where x and y differ in their number of rows, or y is a column.
+    where x and y differ in their number of rows or have none, or y is a column.
     """
 
     def init(params):
@@ -95,7 +96,7 @@ def make_trainer(loss_fn, optimizer):
 
     @jax.jit
     def step(state, batch):
-        _check_pair(batch)  # x with one axis may be one example, which has no rows
+        _check_pair(batch, axes=2)  # an x with one axis may be one example, which has no rows
         loss, grads = jax.value_and_grad(loss_fn)(state.params, batch)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = jax.tree.map(jnp.add, state.params, updates)
@@ -104,10 +105,10 @@ def make_trainer(loss_fn, optimizer):
     return Trainer(init, step)
 
 
-def _check_pair(batch, axes=2):
+def _check_pair(batch, *, axes):
     """Look at a pair of x and y, where x has `axes` axes or more; any other pytree is the loss's business."""
     match batch:
-        case (x, y) if np.ndim(x) >= axes:
+        case (x, y) if getattr(x, "ndim", 0) >= axes:
             if np.shape(x)[:1] != np.shape(y)[:1]:
                 raise ValueError(f"x and y must have the same number of rows, got {np.shape(x)} and {np.shape(y)}")
             if not len(x):  # a mean over no rows is NaN
@@ -139,7 +140,7 @@ def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
     step: of a Trainer, `(state, batch) -> (state, loss)`.
     epochs: passes over the data, at least 1.
     batch_size: rows per step, in [1, n].
-    metrics: None, or `metrics(params) -> dict of scalars`, evaluated after each epoch.
+    metrics: None, or `metrics(params) -> dict of scalars`, evaluated after each epoch; another function compiles anew.
 
     Returns the last TrainState and the history: a dict of arrays, with `"loss" (epochs, n // batch_size)`,
     the loss before each step, and each metric `(epochs,)`.
@@ -147,7 +148,7 @@ def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
     Raises ValueError where data, epochs, batch_size or the name of a metric cannot be right, and
     FloatingPointError where a loss is not finite, unless `fit` runs inside of `jit` or `vmap`.
     """
-    if epochs not in range(1, 2**31):
+    if not isinstance(epochs, Integral) or epochs < 1:
         raise ValueError(f"epochs must be a whole number of at least 1, got {epochs}")
     _check_pair(data, axes=1)
     options = dict(step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)

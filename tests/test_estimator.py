@@ -13,18 +13,18 @@ from sklearn.utils.estimator_checks import check_estimator
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "01_linear_sgd.ipynb"
 
 
-@pytest.fixture(scope="module")
-def SGD():
+@pytest.fixture
+def SGD(monkeypatch):
     """Return the class, from a module of the notebook's imports and definitions."""
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    code = [cell for cell in cells if cell["cell_type"] == "code" and "colab" not in cell["metadata"].get("tags", [])]
+    body = ast.parse("\n".join("".join(cell["source"]) for cell in code)).body
     kinds = ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef
-    definitions = [node for node in ast.parse(code).body if isinstance(node, kinds)]
     module = types.ModuleType("notebook_01")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, module.__name__, module)  # where pickle looks for the class
-        exec(compile(ast.Module(definitions, []), str(NOTEBOOK), "exec"), vars(module))
-        yield module.SGD
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # where pickle looks for the class
+    definitions = ast.Module([node for node in body if isinstance(node, kinds)], [])
+    exec(compile(definitions, str(NOTEBOOK), "exec"), vars(module))
+    return module.SGD
 
 
 @pytest.mark.filterwarnings("ignore", category=SkipTestWarning)
@@ -32,7 +32,7 @@ def test_sgd_passes_every_check_but_the_one_of_other_arrays(SGD):
     results = check_estimator(SGD(steps=200), on_fail=None)
     others = {result["check_name"]: result["status"] for result in results if result["status"] != "passed"}
     # Arrays of other libraries are checked only where SCIPY_ARRAY_API is set before scipy is imported.
-    assert others == {"check_array_api_input": "skipped"}
+    assert others.items() <= {"check_array_api_input": "skipped"}.items()
     assert len(results) > 40
 
 

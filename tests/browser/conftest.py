@@ -1,3 +1,5 @@
+"""What the tests in a browser share. `make browser` builds the site first and then runs them."""
+
 import shutil
 from pathlib import Path
 

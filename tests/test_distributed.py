@@ -1,4 +1,4 @@
-"""`fit` on two processes, joined on this machine, against `fit` on one."""
+"""`fit` in two processes, joined on this machine, against `fit` in one."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from helpers.training import fit, init_state, momentum
+from helpers.training import fit, make_trainer, momentum
 
 
 def loss_fn(params, batch):
@@ -22,13 +22,11 @@ def loss_fn(params, batch):
 
 def train(loss_fn, everywhere=None):
     """Train a small network, with a copy of all arrays on each device of a sharding; return the losses."""
-    kx, ky, k1, k2 = jax.random.split(jax.random.key(0), 4)
-    data = jax.random.normal(kx, (64, 3)), jax.random.normal(ky, (64,))
-    params = {"w1": jax.random.normal(k1, (3, 8)), "w2": jax.random.normal(k2, (8,))}
-    optimizer = momentum(0.05)
-    state, data = jax.device_put((init_state(params, optimizer), data), everywhere)
-    options = dict(loss_fn=loss_fn, optimizer=optimizer, epochs=3, batch_size=16)
-    _, history = fit(jax.random.key(1), state, data, **options)
+    rng = np.random.default_rng(0)
+    x, y, w1, w2 = (rng.standard_normal(shape, np.float32) for shape in ((64, 3), 64, (3, 8), 8))
+    init, step = make_trainer(loss_fn, momentum(0.05))
+    state, data = jax.device_put((init({"w1": w1, "w2": w2}), (x, y)), everywhere)
+    _, history = fit(jax.random.key(1), state, data, step=step, epochs=3, batch_size=16)
     return np.asarray(history["loss"]).tolist()
 
 
@@ -49,24 +47,15 @@ def test_two_processes_train_to_the_losses_of_one():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(i), str(port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for i in range(2)
-    ]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    options = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    workers = [subprocess.Popen([sys.executable, __file__, str(i), str(port)], **options) for i in range(2)]
     try:
         outputs = [worker.communicate(timeout=120) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
-    for worker, (_, errors) in zip(workers, outputs):
-        assert worker.returncode == 0, errors
+    assert [worker.returncode for worker in workers] == [0, 0], outputs
     losses = [json.loads(printed.splitlines()[-1]) for printed, _ in outputs]
     expected = train(loss_fn)
     assert np.shape(expected) == (3, 4) and expected[-1][-1] < expected[0][0]

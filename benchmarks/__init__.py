@@ -1,1 +1,0 @@
-"""How fast the notebooks' training is, side by side with what people would use instead: `make bench`."""

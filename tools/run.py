@@ -34,7 +34,7 @@ PAGE = r"""{% extends "lab/index.html.j2" %}
 {{ super() | replace("<img ", '<img alt="' ~ alt | escape_html ~ '" ', 1) }}
 {% endblock %}
 {% block input_group %}
-{% if "hide-input" in cell.metadata.tags %}
+{% if cell.metadata.jupyter and cell.metadata.jupyter.source_hidden %}
 {% set title = cell.source.split("\n")[0] | replace("# @title ", "") | escape_html %}
 <details><summary style="margin: 6px 72px; font: 13px sans-serif">Show code: {{ title }}</summary>
 {{ super() }}</details>

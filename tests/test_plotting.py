@@ -153,9 +153,11 @@ def test_plot_thread_lights_the_boxes_that_have_a_note():
     assert place["the next step"].y0 > place["jax.grad"].y1
     assert all(ax.bbox.x0 <= each.x0 and each.x1 <= ax.bbox.x1 and ax.bbox.y0 <= each.y0 for each in place.values())
     assert all(text.get_fontsize() >= 8 for text in texts.values())
-    *between, back = [(text.xyann[0], text.xy[0]) for text in ax.texts if hasattr(text, "arrow_patch")]
-    assert all(i + 0.2 < start < i + 0.5 < end < i + 0.8 for i, (start, end) in enumerate(between))
-    assert len(between) == 4 and back == (4, 0)
+    *between, back = [(*text.xyann, *text.xy) for text in ax.texts if hasattr(text, "arrow_patch")]
+    assert all(i + 0.2 < start < i + 0.5 < end < i + 0.8 for i, (start, _, end, _) in enumerate(between))
+    assert [arrow[1::2] for arrow in between] == [(0, 0)] * 4  # level with the boxes
+    assert back[::2] == (4, 0) and back[1] == back[3] > 0  # back above them
+    assert np.mean(ax.get_xlim()) == texts["the next step"].get_position()[0] == 2  # in the middle
 
 
 def test_show_displays_the_figure_with_its_alt_text_and_closes_it(shown):
@@ -195,6 +197,18 @@ def test_show_moving_plays_all_frames_twice_and_stays_on_the_last(shown, seconds
         draw_bar(ax, height)
         assert np.abs(frame - np.asarray(ax.figure.canvas.buffer_rgba())[:, :, :3]).mean() < 1
     assert len(np.unique(np.concatenate(frames).reshape(-1, 3), axis=0)) <= 128  # one palette for all
+
+
+def test_show_moving_holds_the_layout_of_its_first_frame(shown):
+    fig, ax = plt.subplots(figsize=(3, 2))
+    places = []
+
+    def draw(top):
+        places.append(ax.get_position().bounds)
+        ax.set_ylim(0, top)  # whose numbers need more room in each frame
+
+    plotting.show_moving(fig, draw, [1, 1e3, 1e6, 1e9], "An axis that grows.")
+    assert places[1] == places[2] == places[3] == ax.get_position().bounds != places[0]
 
 
 def test_show_panel_redraws_by_name_when_a_widget_is_let_go(shown):

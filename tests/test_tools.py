@@ -96,7 +96,9 @@ def test_the_page_has_alt_texts_and_folds_cells():
     figure = nbformat.v4.new_output(
         "display_data", {"image/png": "iVBORw0KGgo="}, metadata={"image/png": {"alt": "a < b"}}
     )
-    cells = [new_code_cell("# @title The picture\nx = 1", metadata={"jupyter": {"source_hidden": True}}, outputs=[figure])]
+    cells = [
+        new_code_cell("# @title The picture\nx = 1", metadata={"jupyter": {"source_hidden": True}}, outputs=[figure])
+    ]
     page, _ = run.HTMLExporter(raw_template=run.PAGE).from_notebook_node(new_notebook(cells=cells))
     assert page.count("Show code: The picture</summary>") == 1
     assert '<img alt="a &lt; b"' in page

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from ipywidgets import FloatSlider, IntSlider
 from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from helpers import plotting
@@ -49,7 +50,7 @@ def test_plot_points_gives_each_class_its_points_and_color(ax):
         np.testing.assert_array_equal(points.get_offsets(), X[Y == k])
         assert tuple(points.get_facecolor()[0]) == to_rgba(CLASS_COLORS[k])
         assert tuple(points.get_edgecolor()[0]) == to_rgba("white") and points.get_linewidth() > 0
-        assert points.get_zorder() > 2  # above every line
+        assert points.get_zorder() > 2 and points.get_sizes() == [44]  # above every line
     circle, triangle = (points.get_paths()[0].vertices for points in ax.collections)
     assert len(circle) != len(triangle)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("$x_1$", "$x_2$")
@@ -64,7 +65,7 @@ def test_plot_points_hollow_draws_them_white_inside(ax):
         assert points.get_sizes() == [110]
         assert tuple(points.get_facecolor()[0]) == to_rgba("white")
         assert tuple(points.get_edgecolor()[0]) == to_rgba(CLASS_COLORS[k])
-        assert points.get_linewidth() > filled.get_linewidth()  # the edge alone has the color
+        assert filled.get_linewidth() < points.get_linewidth() < 2  # the edge alone has the color
         assert points.get_label() == f"test {k}"
 
 
@@ -78,7 +79,7 @@ def test_plot_decision_boundary_draws_the_contour_where_the_model_says_a_half(ax
     half_x1, half_x2 = np.concatenate([path.vertices for path in contour.get_paths()]).T
     np.testing.assert_allclose(half_x1, 0.25, atol=1e-3)
     assert (half_x2.min(), half_x2.max()) == (2.5, 5.5)
-    assert tuple(contour.get_edgecolor()[0]) == to_rgba("black") and contour.get_linewidth() >= 1
+    assert tuple(contour.get_edgecolor()[0]) == to_rgba("black") and 1 <= contour.get_linewidth() < 2
     assert filled.get_clim() == (0, 1) and 0.5 in filled.levels and filled.get_cmap() is CLASS_MAP
     assert filled.extend == "both"  # a score below 0 or above 1 has a color too
     assert ax.get_xlim() == (-0.5, 1.5) and ax.get_ylim() == (2.5, 5.5)
@@ -150,14 +151,17 @@ def test_plot_thread_lights_the_boxes_that_have_a_note():
     assert middles == sorted(middles) and all(place[name].y0 > place["loss"].y0 for name in order[1::2])
     for box, note in notes.items():
         assert place[note].y1 < place[box].y0 and abs(place[note].x0 + place[note].x1 - middles[order.index(box)]) < 1
-    assert place["the next step"].y0 > place["jax.grad"].y1
-    assert all(ax.bbox.x0 <= each.x0 and each.x1 <= ax.bbox.x1 and ax.bbox.y0 <= each.y0 for each in place.values())
-    assert all(text.get_fontsize() >= 8 for text in texts.values())
+    assert place["the next step"].x0 + place["the next step"].x1 == pytest.approx(middles[order.index("grads")])
+    assert {text.get_fontsize() for name, text in texts.items() if name not in plotting.THREAD} == {10}
+
     *between, back = [(*text.xyann, *text.xy) for text in ax.texts if hasattr(text, "arrow_patch")]
-    assert all(i + 0.2 < start < i + 0.5 < end < i + 0.8 for i, (start, _, end, _) in enumerate(between))
-    assert [arrow[1::2] for arrow in between] == [(0, 0)] * 4  # level with the boxes
-    assert back[::2] == (4, 0) and back[1] == back[3] > 0  # back above them
-    assert np.mean(ax.get_xlim()) == texts["the next step"].get_position()[0] == 2  # in the middle
+    assert len(between) == 4 and back == (4, 0.3, 0, 0.3)
+    assert all(
+        (x0 - i, y0, x1 - i, y1) == pytest.approx((0.33, 0, 0.67, 0)) for i, (x0, y0, x1, y1) in enumerate(between)
+    )
+    whole = Bbox.union(list(place.values()))  # fills the axes and stays inside
+    assert np.all(whole.min > ax.bbox.min) and np.all(whole.max < ax.bbox.max)
+    assert np.all(whole.size > ax.bbox.size * [0.85, 0.7]) and place["the next step"].y0 > place["jax.grad"].y1
 
 
 def test_show_displays_the_figure_with_its_alt_text_and_closes_it(shown):
@@ -174,12 +178,12 @@ def draw_bar(ax, height):
     ax.figure.canvas.draw()
 
 
-@pytest.mark.parametrize("seconds, each", [(4, 1000), (0.5, 125)])
-def test_show_moving_plays_all_frames_twice_and_stays_on_the_last(shown, seconds, each):
+@pytest.mark.parametrize("options, each", [({}, 1000), ({"seconds": 0.5}, 125)])
+def test_show_moving_plays_all_frames_twice_and_stays_on_the_last(shown, options, each):
     fig, ax = plt.subplots(figsize=(3, 2))
     heights = [9, 1, 5, 3]
     alt = "A bar that falls and rises."
-    plotting.show_moving(fig, lambda height: draw_bar(ax, height), iter(heights), alt, seconds=seconds)
+    plotting.show_moving(fig, lambda height: draw_bar(ax, height), iter(heights), alt, **options)
     ((data, options),) = shown
     assert options == {"raw": True, "metadata": {"image/png": {"alt": alt}}} and not plt.fignum_exists(fig.number)
     assert data["text/plain"] == "<4 frames>"

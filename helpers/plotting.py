@@ -160,7 +160,8 @@ def show_moving(fig, draw, frames, alt, *, seconds=4):
         fig.canvas.draw()
         pictures.append(np.asarray(fig.canvas.buffer_rgba())[:, :, :3].copy())
     # One stack, so that all frames share one palette of 128 colors: a PNG has no more than one.
-    stack = Image.fromarray(np.concatenate(pictures)).quantize(128)
+    stack = Image.fromarray(np.concatenate(pictures)).quantize(128, method=Image.Quantize.FASTOCTREE)
+    stack.putpalette([255 if value > 250 else value for value in stack.getpalette()])  # an octree dims white a little
     height, width = pictures[0].shape[:2]
     images = [stack.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
     durations = [1000 * seconds // len(images)] * (len(images) - 1) + [1000]

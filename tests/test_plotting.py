@@ -201,6 +201,7 @@ def test_show_moving_plays_all_frames_twice_and_stays_on_the_last(shown, options
         draw_bar(ax, height)
         assert np.abs(frame - np.asarray(ax.figure.canvas.buffer_rgba())[:, :, :3]).mean() < 1
     assert len(np.unique(np.concatenate(frames).reshape(-1, 3), axis=0)) <= 128  # one palette for all
+    assert (frames[0][0, 0] == 255).all()  # the page is white
 
 
 def test_show_moving_holds_the_layout_of_its_first_frame(shown):

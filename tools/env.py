@@ -37,7 +37,8 @@ def install(*more):
     pip = (SCRIPTS / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check")
     if not works(uv(), "--version"):
         works(*pip, "uv")
-    if not works(uv(), "pip", "install", "--python", VENV, *packages):
+    # Compiled now, as pip does: else each kernel that starts compiles what it imports.
+    if not works(uv(), "pip", "install", "--compile-bytecode", "--python", VENV, *packages):
         subprocess.run([*pip, *packages], cwd=ROOT, check=True)
 
 

@@ -27,8 +27,6 @@ EPOCH = [  # rival, run, the package that it needs
     ("a compiled step in a Python loop", problems.compiled_step, "jax"),
     ("scikit-learn", problems.scikit_learn, "sklearn"),
     ("NumPy", problems.numpy, "numpy"),
-    ("flax with optax", problems.flax, "flax"),
-    ("equinox with optax", problems.equinox, "equinox"),
     ("its matrix products alone, NumPy", problems.products, "numpy"),
 ]
 COLUMNS = ["problem", "rival", "first call (s)", "later calls (s)", "rival / ours, first", "rival / ours, later"]

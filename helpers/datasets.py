@@ -15,24 +15,12 @@ import numpy as np
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
-# The shape of each file's array, and the SHA-256 of its content once uncompressed.
+# The SHA-256 of each file's content, once uncompressed.
 MNIST = {
-    "train-images-idx3-ubyte": (
-        (60_000, 28, 28),
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    "train-labels-idx1-ubyte": (
-        (60_000,),
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    "t10k-images-idx3-ubyte": (
-        (10_000, 28, 28),
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    "t10k-labels-idx1-ubyte": (
-        (10_000,),
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
 
@@ -80,12 +68,13 @@ def _load_part(folder, part):
 
 
 def _load_array(path):
-    """Read an IDX file of bytes: four bytes for each axis and four before them, then the values."""
-    shape, checksum = MNIST[path.stem]
+    """Read an IDX file of bytes: byte 3 counts the axes, four bytes for each say its length, and the values follow."""
     try:
         content = gzip.decompress(path.read_bytes())
-        if hashlib.sha256(content).hexdigest() != checksum:
+        if hashlib.sha256(content).hexdigest() != MNIST[path.stem]:
             raise OSError("its SHA-256 is not that of the published file")
     except (OSError, EOFError, zlib.error) as error:
         raise OSError(f"{path} is missing or damaged; `git checkout -- data` brings it back: {error}") from error
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    axes = content[3]
+    shape = np.frombuffer(content, ">i4", axes, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)

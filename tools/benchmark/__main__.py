@@ -87,14 +87,8 @@ def ratios(problem, seconds):
     return [(problem, rival, *each, *(each / ours)) for rival, each in seconds.items()]
 
 
-def read(path, repeats=3):
+def read(path):
     """Return rows with the seconds from a notebook's first cell to its first picture, and to its end."""
-    pictures, ends = zip(*(run_all(path) for _ in range(repeats)))
-    waits = {"first picture": pictures, "run all": ends}
-    return [(path.stem, wait, statistics.median(seconds), np.nan, np.nan, np.nan) for wait, seconds in waits.items()]
-
-
-def run_all(path):
     shown = []
 
     def look(message):
@@ -108,7 +102,8 @@ def run_all(path):
                 content = client.execute_interactive(cell.source, timeout=600, output_hook=look)["content"]
                 if content["status"] != "ok":
                     raise RuntimeError(f"{path.name}: {content['ename']}: {content['evalue']}")
-        return shown[0] - start, time.perf_counter() - start
+        waits = {"first picture": shown[0] - start, "run all": time.perf_counter() - start}
+    return [(path.stem, wait, seconds, np.nan, np.nan, np.nan) for wait, seconds in waits.items()]
 
 
 if __name__ == "__main__":

@@ -165,11 +165,11 @@ def test_a_drawing_is_prepared_as_mnist_prepared_its_own(script, digits, mnist, 
 
 
 @pytest.fixture(scope="module")
-def html(layers):
+def html(layers, mnist):
     with pytest.MonkeyPatch.context() as patch:
         shown = []
         patch.setattr(pad, "display", lambda data, raw: shown.append(data["text/html"]))
-        pad.show_pad(layers, np.zeros(784))
+        pad.show_pad(layers, mnist[1][0][0])  # a 7
     return shown[0]
 
 

@@ -1,27 +1,20 @@
 # Every command builds the environment in .venv first if it is not there; `make help` lists them.
-PYTHON ?= python3
+# The Python is that of .venv, or else python3; with another in PYTHON=..., .venv is built anew.
+PYTHON ?= $(or $(wildcard $(shell sed -n 's/^executable = //p' .venv/pyvenv.cfg 2>/dev/null)),python3)
 BIN    := .venv/bin
-READY  := .venv/ready
+READY  := .venv/Python-$(lastword $(shell $(PYTHON) -V 2>&1))
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
-.PHONY: help env run store picture colab lab test test-everywhere audit html browser bench lint clean
+.PHONY: help env run store colab lab test test-everywhere audit html browser bench lint clean
 
 env: $(READY) $(JAX:%=.venv/jax-%)  ## build the environment; PYTHON=python3.13 is its Python, JAX=cuda13 adds GPUs
-	@echo "The environment is ready: .venv, $$(cat $(READY))"
-
-# A .venv of another Python than PYTHON=... names is built anew.
-ifneq ($(origin PYTHON),file)
-ifneq ($(shell command -v $(PYTHON) >/dev/null && $(PYTHON) -V 2>/dev/null),$(shell cat $(READY) 2>/dev/null))
-.PHONY: $(READY)
-endif
-endif
-
+	@echo "The environment is ready: .venv, $(READY:.venv/Python-%=Python %)"
 $(READY): environment.yml pyproject.toml
-	$(if $(shell $(PYTHON) -V 2>&1 | grep '^Python [23]'),,$(error $(PYTHON) does not run: install Python 3.11 or newer, \
-	  or name one with PYTHON=...))
-	@$(PYTHON) tools/env.py
+	@$(PYTHON) -V >/dev/null || \
+	  { echo "$(PYTHON) does not run: install Python 3.11 or newer, or name it with PYTHON=..."; exit 1; }
+	@$(PYTHON) tools/env.py && touch $@
 
 # What only some commands need: with-site is the list `site` in pyproject.toml, jax-cuda13 is jax[cuda13].
 .venv/with-%: $(READY)
@@ -40,9 +33,7 @@ run test: export XLA_PYTHON_CLIENT_PREALLOCATE := false
 run: $(READY)  ## execute the five notebooks into build/, as notebooks and as HTML
 	@$(BIN)/python -m tools.run
 store: $(READY)  ## execute the notebooks and keep their outputs: what to do after a change
-	@$(BIN)/python -m tools.run --store $(NOTEBOOKS)
-picture: $(READY)  ## compose docs/front.png from the stored figures
-	@$(BIN)/python -m tools.picture
+	@$(BIN)/python -m tools.run --store $(NOTEBOOKS) && $(BIN)/python -m tools.picture
 colab: $(READY)  ## write this repository's address into the notebooks and README; REPO=... gives another
 	@$(BIN)/python -m tools.colab $(REPO)
 lab: $(READY)  ## open the notebooks in JupyterLab
@@ -53,11 +44,9 @@ test-everywhere: $(READY)  ## run the tests on each kind of CPU, Python and pack
 	@$(BIN)/python -m tools.everywhere $(ONLY:%=--only %)
 
 # Strict, because pip-audit else takes a package that it could not look up for one without a fault.
-audit: $(READY)  ## look up every installed package in the list of known vulnerabilities; installs pip-audit
-	@$(BIN)/python -m venv build/audit
-	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
-	@$(BIN)/python -m pip freeze --all --exclude-editable > build/audit/installed.txt
-	@build/audit/bin/pip-audit --strict --disable-pip --no-deps -r build/audit/installed.txt
+audit: .venv/with-audit  ## look up every installed package in the list of known vulnerabilities
+	@$(BIN)/python -m pip freeze --all --exclude-editable > .venv/installed.txt
+	@$(BIN)/pip-audit --strict --disable-pip --no-deps -r .venv/installed.txt
 
 # `-W` turns a broken link into an error. The README is the front page, under its own name too.
 html: .venv/with-site  ## build the site in build/html from the stored notebooks

@@ -6,6 +6,7 @@ plot_losses               a loss falling over steps or epochs
 plot_images               digits with their labels and predictions
 plot_thread               one step of training as five boxes
 show, show_moving         a figure, still or moving, with a text that says what is in it
+moving_png                the file of one that moves
 show_panel                sliders that redraw a figure
 
 `plt.style.use("helpers.figures")` sets the sizes, the colors (Okabe and Ito's) and the layout.
@@ -41,17 +42,9 @@ def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
     size: the area of a point, in square points.
     """
     for k, (color, marker) in enumerate(zip(CLASS_COLORS, CLASS_MARKERS)):
-        rows = np.asarray(y) == k
-        ax.scatter(
-            *np.asarray(x)[rows].T,
-            marker=marker,
-            s=size,
-            label=f"{label} {k}",
-            facecolor="white" if hollow else color,
-            edgecolor=color if hollow else "white",
-            linewidth=1.3 if hollow else 1.0,
-            zorder=3,
-        )
+        fill, edge, width = ("white", color, 1.3) if hollow else (color, "white", 1.0)
+        style = dict(marker=marker, s=size, facecolor=fill, edgecolor=edge, linewidth=width, zorder=3)
+        ax.scatter(*np.asarray(x)[np.asarray(y) == k].T, label=f"{label} {k}", **style)
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
     return ax
 
@@ -103,12 +96,9 @@ def plot_images(images, labels, predictions=None, *, axes):
         side = int(np.sqrt(np.size(images[i])))
         ax.imshow(np.reshape(images[i], (side, side)), cmap="gray_r", vmin=0, vmax=1)
         ax.set_axis_off()
-        if predictions is None:
-            ax.set_title(f"{labels[i]}")
-        else:
-            wrong = predictions[i] != labels[i]
-            style = {"color": "#b2182b", "fontweight": "bold"} if wrong else {}
-            ax.set_title(f"{predictions[i]}, is {labels[i]}", **style)
+        ax.set_title(f"{labels[i]}" if predictions is None else f"{predictions[i]}, is {labels[i]}")
+        if predictions is not None and predictions[i] != labels[i]:
+            ax.title.set(color="#b2182b", fontweight="bold")
     return axes
 
 
@@ -159,19 +149,27 @@ def show_moving(fig, draw, frames, alt, *, seconds=4):
             fig.set_layout_engine("none")
         fig.canvas.draw()
         pictures.append(np.asarray(fig.canvas.buffer_rgba())[:, :, :3].copy())
-    # One stack, so that all frames share one palette of 128 colors: a PNG has no more than one.
-    stack = Image.fromarray(np.concatenate(pictures)).quantize(128, method=Image.Quantize.FASTOCTREE)
-    stack.putpalette([255 if value > 250 else value for value in stack.getpalette()])  # an octree dims white a little
-    height, width = pictures[0].shape[:2]
-    images = [stack.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
-    durations = [1000 * seconds // len(images)] * (len(images) - 1) + [1000]
-    file = io.BytesIO()
-    # The default image, for viewers that know no motion, is the last frame.
-    options = dict(save_all=True, default_image=True, append_images=images, duration=durations, loop=2)
-    images[-1].save(file, format="PNG", **options)
-    data = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": f"<{len(images)} frames>"}
+    png = base64.b64encode(moving_png(pictures, seconds=seconds)).decode()
+    data = {"image/png": png, "text/plain": f"<{len(pictures)} frames>"}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
     plt.close(fig)
+
+
+def moving_png(pictures, *, seconds, rest=1, loop=2, colors=128):
+    """Return the bytes of an animated PNG, whose default image, for viewers that know no motion, is the last.
+
+    pictures: uint8 `(h, w, 3)` each. seconds, rest: how long all play, and how long the last one stays.
+    """
+    # One stack, so that all share one palette: a PNG has no more than one. An octree keeps each hue.
+    stack = Image.fromarray(np.concatenate(pictures)).quantize(colors, method=Image.Quantize.FASTOCTREE)
+    stack.putpalette([255 if value > 250 else value for value in stack.getpalette()])  # but it dims white a little
+    height, width = pictures[0].shape[:2]
+    images = [stack.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
+    durations = [1000 * seconds // len(images)] * (len(images) - 1) + [1000 * rest]
+    file = io.BytesIO()
+    options = dict(save_all=True, default_image=True, append_images=images, duration=durations, loop=loop)
+    images[-1].save(file, format="PNG", **options)
+    return file.getvalue()
 
 
 def show_panel(redraw, **controls):

@@ -96,7 +96,7 @@ def make_trainer(loss_fn, optimizer):
 
     @jax.jit
     def step(state, batch):
-        _check_pair(batch, axes=2)  # an x with one axis may be one example, which has no rows
+        _check_batch(batch)
         loss, grads = jax.value_and_grad(loss_fn)(state.params, batch)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = jax.tree.map(jnp.add, state.params, updates)
@@ -105,16 +105,17 @@ def make_trainer(loss_fn, optimizer):
     return Trainer(init, step)
 
 
-def _check_pair(batch, *, axes):
-    """Look at a pair of x and y, where x has `axes` axes or more; any other pytree is the loss's business."""
+def _check_batch(batch):
+    """Look at a pair of arrays x and y; any other pytree is the loss's business."""
     match batch:
-        case (x, y) if getattr(x, "ndim", 0) >= axes:
-            if np.shape(x)[:1] != np.shape(y)[:1]:
+        case (x, y) if hasattr(x, "ndim"):
+            # An x with one axis may be one example, which has no rows.
+            if x.ndim > 1 and np.shape(x)[:1] != np.shape(y)[:1]:
                 raise ValueError(f"x and y must have the same number of rows, got {np.shape(x)} and {np.shape(y)}")
-            if not len(x):  # a mean over no rows is NaN
+            if x.ndim > 1 and not len(x):  # a mean over no rows is NaN
                 raise ValueError(f"x and y must have at least one row, got {np.shape(x)} and {np.shape(y)}")
             if np.shape(y)[1:] == (1,):  # with predictions (n,) it would broadcast to (n, n)
-                raise ValueError(f"y must have shape ({len(y)},), got the column {np.shape(y)}: pass y[:, 0]")
+                raise ValueError(f"y must have shape (n,), got the column {np.shape(y)}: pass y[:, 0]")
 
 
 def minibatches(key, n, batch_size):
@@ -150,25 +151,29 @@ def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
     """
     if not isinstance(epochs, Integral) or epochs < 1:
         raise ValueError(f"epochs must be a whole number of at least 1, got {epochs}")
-    _check_pair(data, axes=1)
-    options = dict(step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
-    state, history = _run_epochs(key, state, data, **options)
-    if not isinstance(history["loss"], jax.core.Tracer):
-        _check_losses(np.asarray(history["loss"]))
+    state, history = _run_epochs(key, state, data, step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
+    losses = history["loss"]
+    if not isinstance(losses, jax.core.Tracer) and not np.isfinite(losses).all():
+        epoch, i = np.argwhere(~np.isfinite(losses))[0]
+        raise FloatingPointError(
+            f"the loss became {losses[epoch, i]} in epoch {epoch + 1} of {epochs}, at its step {i + 1}: "
+            "try a tenth of the learning rate, and look for a NaN in the data and for labels that are no class"
+        )
     return state, history
 
 
 @partial(jax.jit, static_argnames=("step", "epochs", "batch_size", "metrics"))
 def _run_epochs(key, state, data, *, step, epochs, batch_size, metrics):
-    sizes = [len(array) for array in jax.tree.leaves(data)]
-    if len(set(sizes)) != 1:
-        raise ValueError(f"all arrays in data must have the same number of rows, got {sizes}")
+    shapes = [np.shape(array) for array in jax.tree.leaves(data)]
+    if len({shape[:1] for shape in shapes}) != 1:
+        raise ValueError(f"all arrays in data must have the same number of rows, got shapes {shapes}")
+    n = shapes[0][0]
 
     def run_batch(state, rows):
         return step(state, jax.tree.map(lambda array: array[rows], data))
 
     def run_epoch(state, epoch):
-        rows = minibatches(jax.random.fold_in(key, epoch), sizes[0], batch_size)
+        rows = minibatches(jax.random.fold_in(key, epoch), n, batch_size)
         state, losses = jax.lax.scan(run_batch, state, rows)
         measured = metrics(state.params) if metrics else {}
         if "loss" in measured:
@@ -176,13 +181,3 @@ def _run_epochs(key, state, data, *, step, epochs, batch_size, metrics):
         return state, {"loss": losses} | measured
 
     return jax.lax.scan(run_epoch, state, jnp.arange(epochs))
-
-
-def _check_losses(losses):
-    wrong = np.argwhere(~np.isfinite(losses))
-    if len(wrong):
-        epoch, step = wrong[0]
-        raise FloatingPointError(
-            f"the loss became {losses[epoch, step]} in epoch {epoch + 1} of {len(losses)}, at its step {step + 1}: "
-            "try a tenth of the learning rate, and look for a NaN in the data and for labels that are no class"
-        )

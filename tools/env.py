@@ -27,7 +27,6 @@ def build():
     # The pip that comes with Python is years old.
     subprocess.run([sys.executable, "-m", "venv", "--upgrade-deps", VENV], stdout=subprocess.DEVNULL, check=True)
     install()
-    (VENV / "ready").write_text(f"Python {sys.version.split()[0]}\n")
 
 
 def install(*more):

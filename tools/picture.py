@@ -7,26 +7,19 @@ import nbformat
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from helpers.plotting import moving_png
 from tools import NOTEBOOKS, ROOT, write
 
 WIDTH, HEIGHT, CAPTION, COLUMNS = 340, 214, 26, 3  # one panel, in pixels, and panels to a row
-FRAMES, SECONDS, REST, LOOPS = 30, 4, 2, 3  # REST: seconds that the last frame stays
+FRAMES = 30
 
 
 def main():
     panels = [panel(path) for path in NOTEBOOKS]
     pictures = [compose([frames[i] for frames in panels]) for i in range(FRAMES)]
-    # One stack, so that all frames share one palette, a PNG has no more than one; an octree keeps each hue.
-    stack = Image.fromarray(np.concatenate(pictures)).quantize(96, method=Image.Quantize.FASTOCTREE)
-    height, width = pictures[0].shape[:2]
-    images = [stack.crop((0, i * height, width, (i + 1) * height)) for i in range(FRAMES)]
-    durations = [1000 * SECONDS // FRAMES] * (FRAMES - 1) + [1000 * REST]
-    file = io.BytesIO()
-    # The default image, for viewers that know no motion, is the last frame.
-    options = dict(save_all=True, default_image=True, append_images=images, duration=durations, loop=LOOPS)
-    images[-1].save(file, format="PNG", **options)
-    write(ROOT / "docs" / "front.png", file.getvalue())
-    print(f"docs/front.png: {width} x {height} pixels, {FRAMES} frames, {len(file.getvalue()) / 1e6:.2f} MB")
+    png = moving_png(pictures, seconds=4, rest=2, loop=3, colors=96)
+    write(ROOT / "docs" / "front.png", png)
+    print(f"docs/front.png: {FRAMES} frames, {len(png) / 1e6:.2f} MB")
 
 
 def panel(path):

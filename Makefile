@@ -2,7 +2,7 @@
 # The Python is that of .venv, or else python3; with another in PYTHON=..., .venv is built anew.
 PYTHON ?= $(or $(wildcard $(shell sed -n 's/^executable = //p' .venv/pyvenv.cfg 2>/dev/null)),python3)
 BIN    := .venv/bin
-READY  := .venv/Python-$(lastword $(shell $(PYTHON) -V 2>&1))
+READY  := .venv/Python-$(lastword $(shell $(PYTHON) -V 2>/dev/null))
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17

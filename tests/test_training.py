@@ -195,15 +195,6 @@ def test_fit_takes_any_pytree_of_data(params, data):
     assert_close(run(params, np.column_stack(data), table_loss), expected)
 
 
-def test_fit_takes_a_y_with_k_columns(params, data):
-    def matrix_loss(params, batch):
-        x, y = batch
-        return jnp.mean((x @ params["w1"] - y) ** 2)
-
-    losses = run(params, (data[0], np.eye(K, dtype=np.float32)[np.arange(N) % K]), matrix_loss)[1]["loss"].mean(axis=1)
-    assert losses[-1] < losses[0]
-
-
 def hinge_loss(params, batch):
     x, y = batch
     return jnp.mean(jnp.maximum(0, 1 - y * predict(params, x)))

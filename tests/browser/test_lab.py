@@ -3,12 +3,9 @@
 import json
 import os
 import re
-import secrets
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -34,33 +31,21 @@ def lab(tmp_path):
         file = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(values))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
 
-    token = secrets.token_hex()
-    address = f"http://127.0.0.1:{port}/lab"
-    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={tmp_path}", "--no-browser", f"--port={port}"]
-    command += ["--ip=127.0.0.1", "--ServerApp.port_retries=0", *(["--allow-root"] if os.getuid() == 0 else [])]
-    folders = {"JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-    environment = os.environ | {"JUPYTER_TOKEN": token} | {key: str(tmp_path / name) for key, name in folders.items()}
+    names = {"JUPYTER_RUNTIME_DIR": "run", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "spaces"}
+    folders = {variable: str(tmp_path / name) for variable, name in names.items()}
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={tmp_path}", "--no-browser", "--ip=127.0.0.1"]
+    command += ["--port=0", *(["--allow-root"] if os.getuid() == 0 else [])]
     log = tmp_path / "log"
-    with log.open("w") as file, subprocess.Popen(command, env=environment, stdout=file, stderr=file) as server:
+    with log.open("w") as file, subprocess.Popen(command, env=os.environ | folders, stdout=file, stderr=file) as server:
         try:
-            wait_for(f"{address}?token={token}", server, log)
-            yield lambda name: f"{address}/tree/{name}?token={token}"
+            while not (found := list((tmp_path / "run").glob("jpserver-*.json"))):  # where it says its address
+                assert server.poll() is None, f"JupyterLab did not start:\n{log.read_text()}"
+                time.sleep(0.5)
+            address = json.loads(found[0].read_text())
+            yield lambda name: f"{address['url']}lab/tree/{name}?token={address['token']}"
         finally:
             server.terminate()
-
-
-def wait_for(address, server, log):
-    for _ in range(120):
-        try:
-            return urllib.request.urlopen(address).close()
-        except OSError:
-            assert server.poll() is None, f"JupyterLab did not start:\n{log.read_text()}"
-            time.sleep(0.5)
-    raise TimeoutError(f"JupyterLab did not answer within a minute:\n{log.read_text()}")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

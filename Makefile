@@ -40,8 +40,8 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/python -m jupyterlab --ip=127.0.0.1 --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 test: $(READY)  ## run the tests and compare every stored output of the notebooks
 	$(BIN)/python -m pytest
-test-everywhere: $(READY)  ## run the tests on each kind of CPU, Python and package list; ONLY="AVX2 colab" tries two
-	@$(BIN)/python -m tools.everywhere $(ONLY:%=--only %)
+test-everywhere: .venv/with-everywhere  ## run the tests on each kind of CPU, Python and package list; ONLY="AVX2 colab" tries two
+	@$(BIN)/python -m nox $(if $(ONLY),--sessions $(ONLY))
 
 # Strict, because pip-audit else takes a package that it could not look up for one without a fault.
 audit: .venv/with-audit  ## look up every installed package in the list of known vulnerabilities

@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import tools
-from tools import NOTEBOOKS, ROOT, colab, everywhere, run
+from tools import NOTEBOOKS, ROOT, colab, run
 
 # Says who it is and does not end.
 ENDLESS = """
@@ -134,17 +134,3 @@ def test_make_colab_writes_one_line_of_each_notebook_and_a_badge(monkeypatch, ca
 @pytest.mark.parametrize("address", ["https://github.com/owner/name.git/\n", "https://me:secret@github.com/owner/name"])
 def test_an_address_becomes_the_one_that_anybody_can_clone(address):
     assert colab.normalize(address) == "https://github.com/owner/name"
-
-
-def test_a_condition_is_green_only_where_all_commands_work_and_a_test_has_passed(tmp_path, monkeypatch):
-    monkeypatch.setattr(everywhere, "ROOT", tmp_path)
-    says = (sys.executable, "-c", "print('=== 1 failed, 8 passed, 2 errors in 3.00s ===')")
-    fails = (sys.executable, "-c", "raise SystemExit(1)")
-    assert everywhere.run(tmp_path / "a", says)[1:] == (8, 3, "green")
-    assert everywhere.run(tmp_path / "b", says, fails, folder=tmp_path)[1:] == (8, 3, "FAILED: see b")
-    assert everywhere.run(tmp_path / "c", (sys.executable, "-c", ""), folder=tmp_path)[1:] == (0, 0, "FAILED: see c")
-
-
-def test_the_lowest_environment_has_the_lower_end_of_each_range():
-    pinned = everywhere.lower_ends(everywhere.read("environment.yml"))
-    assert "- jax==0.7.2\n" in pinned and "- pandas==2.2.3\n" in pinned and ">=" not in pinned

@@ -235,6 +235,7 @@ def test_fit_refuses_a_metric_that_takes_the_place_of_the_losses(params, data):
     "x, y, words",
     [
         ((N, D), (N - 1,), r"the same number of rows, got \(23, 3\) and \(22,\)"),
+        ((N - 1, D), (N,), r"the same number of rows, got \(22, 3\) and \(23,\)"),
         ((1, D), (), r"the same number of rows, got \(1, 3\) and \(\)"),
         ((0, D), (0,), r"at least one row, got \(0, 3\) and \(0,\)"),
         ((N, D), (N, 1), r"y must have shape \(n,\), got the column \(23, 1\): pass y\[:, 0\]"),

@@ -28,30 +28,30 @@ nox.options.envdir = BUILD / "environments"
 nox.options.default_venv_backend = "none"
 
 
-def condition(name, *, needs=("true",), prefix=(), **env):
-    """Add the tests in the environment at hand, after a prefix and with settings; skip them if `needs` fails."""
+def condition(name, *, prefix=(), needs=None, **env):
+    """Add the tests in the environment at hand, after a prefix and with settings; skip them where `needs` fails."""
 
     @nox.session(name=name)
     def tests(session):
-        if not shutil.which(needs[0]) or subprocess.run(needs, capture_output=True).returncode:
-            session.skip(f"this fails: {' '.join(needs)}")
+        trial = needs or (*prefix, "true")
+        if not shutil.which(trial[0]) or subprocess.run(trial, capture_output=True).returncode:
+            session.skip(f"this fails: {' '.join(trial)}")
         session.run(*prefix, *SUITE, env=env)
 
 
 for level, flag in (("SSE4_2", "sse4_2"), ("AVX", "avx"), ("AVX2", "avx2"), ("AVX512", "avx512f")):
     condition(level, needs=("grep", "-qw", flag, "/proc/cpuinfo"), XLA_FLAGS=f"--xla_cpu_max_isa={level}")
-ONE_CORE = ("taskset", "-c", "0")
-condition("one-core", needs=(*ONE_CORE, "true"), prefix=ONE_CORE)
+condition("one-core", prefix=("taskset", "-c", "0"))
 condition("one-blas-thread", OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
 condition("eight-devices", XLA_FLAGS="--xla_force_host_platform_device_count=8")
 condition("key-reuse", JAX_DEBUG_KEY_REUSE="true")
 condition("nans", JAX_DEBUG_NANS="true")
 GERMAN = "de_DE.UTF-8"
-german = (sys.executable, "-c", f"import locale; locale.setlocale(locale.LC_ALL, '{GERMAN}')")
-condition("german", needs=german, LC_ALL=GERMAN, LANG=GERMAN, LANGUAGE="de")
+SET_GERMAN = (sys.executable, "-c", f"import locale; locale.setlocale(locale.LC_ALL, '{GERMAN}')")
+condition("german", needs=SET_GERMAN, LC_ALL=GERMAN, LANG=GERMAN, LANGUAGE="de")
 # Without the last two Python would take UTF-8 in place of this locale's ASCII.
 condition("ascii", LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
-condition("offline", needs=(*OFFLINE, "true"), prefix=OFFLINE)
+condition("offline", prefix=OFFLINE)
 
 
 def rounded(name, bits):

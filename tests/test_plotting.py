@@ -204,6 +204,14 @@ def test_show_moving_plays_all_frames_twice_and_stays_on_the_last(shown, options
     assert (frames[0][0, 0] == 255).all()  # the page is white
 
 
+def test_moving_png_rests_on_the_last_picture():
+    pictures = [np.full((2, 3, 3), value, np.uint8) for value in (0, 255, 0)]
+    with Image.open(io.BytesIO(plotting.moving_png(pictures, seconds=2, rest=3, loop=5))) as png:
+        assert png.info["loop"] == 5
+        png.seek(3)
+        assert png.info["duration"] == 3000
+
+
 def test_show_moving_holds_the_layout_of_its_first_frame(shown):
     fig, ax = plt.subplots(figsize=(3, 2))
     places = []

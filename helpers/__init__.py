@@ -1,1 +1,1 @@
-"""What the five notebooks share, in reading order: `datasets`, `training`, `plotting`, `pad`."""
+"""What the notebooks share, in reading order: `datasets`, `training`, `plotting`, `claims`, `pad`."""

@@ -1,15 +1,12 @@
-"""Figures that more than one notebook draws; each `plot_` draws on the axes it is given and returns them.
+"""Figures that more than one notebook draws. Each `plot_` function draws on axes that it is given.
 
 plot_points               two classes in the plane
-plot_decision_boundary    what a model answers at every point of the plane, under those points
-plot_losses               a loss falling over steps or epochs
+plot_decision_boundary    what a model predicts everywhere in the plane, under those points
+plot_losses               a loss over steps or epochs
 plot_images               digits with their labels and predictions
-plot_thread               one step of training as five boxes
-show, show_moving         a figure, still or moving, with a text that says what is in it
-moving_png                the file of one that moves
-show_panel                sliders that redraw a figure
+show, show_moving         show a figure, still or animated, with a text for readers who cannot see it
 
-`plt.style.use("helpers.figures")` sets the sizes, the colors (Okabe and Ito's) and the layout.
+`plt.style.use("helpers.figures")` sets sizes, colors and layout.
 """
 
 import base64
@@ -22,61 +19,62 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from PIL import Image
 
-WIDE = (10, 3.8)  # inches, for `plt.subplots(figsize=...)`; a single plot needs none
+WIDE = (10, 3.8)  # inches, the figsize of a figure with several panels
 
-CLASS_COLORS = ("#7b3294", "#e66101")  # purple and orange, apart in every common kind of color vision
+CLASS_COLORS = ("#7b3294", "#e66101")  # purple and orange, which people with any color vision can tell apart
 CLASS_MARKERS = ("o", "^")
-# The ground is paler than the points, so that a filled point is not lost on its own side.
+# Paler than the points, so that a point stands out from a background of its own color.
 CLASS_MAP = ListedColormap(0.4 + 0.6 * colormaps["PuOr_r"](np.linspace(0, 1, 256))[:, :3])
-
-THREAD = ("params", "loss", "grads", "updates", "new params")  # what one step of training passes through
-LIT = "#ffe8a3"
 
 
 def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
-    """Draw the points of classes 0 and 1, each in its color and marker.
+    """Draw points of classes 0 and 1, each class in its own color and marker, and return the axes.
 
-    x: `(n, 2)`. y: `(n,)`, 0 or 1.
-    label: what the legend calls them, followed by the class.
-    hollow: draw them white inside, to tell one set of points from another.
-    size: the area of a point, in square points.
+    x: `(n, 2)`. y: `(n,)`, 0 or 1; anything else raises ValueError.
+    label: the legend shows this text, followed by the class.
+    hollow: fill the markers with white, to tell one set of points from another.
+    size: area of a marker, in square points.
     """
+    x, y = np.asarray(x), np.asarray(y)
+    if not np.isin(y, (0, 1)).all():
+        raise ValueError(f"y must hold only the classes 0 and 1, got {np.unique(y)}")
     for k, (color, marker) in enumerate(zip(CLASS_COLORS, CLASS_MARKERS)):
-        fill, edge, width = ("white", color, 1.3) if hollow else (color, "white", 1.0)
-        style = dict(marker=marker, s=size, facecolor=fill, edgecolor=edge, linewidth=width, zorder=3)
-        ax.scatter(*np.asarray(x)[np.asarray(y) == k].T, label=f"{label} {k}", **style)
+        face, edge, width = ("white", color, 1.3) if hollow else (color, "white", 1.0)
+        style = dict(marker=marker, s=size, facecolor=face, edgecolor=edge, linewidth=width, zorder=3)
+        ax.scatter(*x[y == k].T, label=f"{label} {k}", **style)
     ax.set(xlabel="$x_1$", ylabel="$x_2$")
     return ax
 
 
 def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5):
-    """Color the plane by a model's answer, draw its 0.5 contour in black, and the points on top.
+    """Color the plane by a model's predictions, with a black contour at 0.5 and the points on top.
 
-    predict: `(m, 2) -> (m,)`, the probability of class 1 or a score in its place.
+    predict: `(m, 2) -> (m,)`, the probability of class 1.
     x: `(n, 2)`. y: `(n,)`, 0 or 1.
-    label: of the color bar; None draws no bar. For a bar of several panels, the colors of
-        a panel are `ax.collections[0]`.
-    margin: how far the picture reaches beyond the points, in units of x.
+    label: the label of the color bar, or None for no color bar.
+    margin: how far the picture extends beyond the points, in units of x.
+
+    Returns what `Figure.colorbar` takes, for a color bar that several panels share.
     """
     x = np.asarray(x)
     x1, x2 = (np.linspace(low - margin, high + margin, 200) for low, high in zip(x.min(0), x.max(0)))
     grid = np.stack(np.meshgrid(x1, x2), axis=-1)
     scores = np.asarray(predict(grid.reshape(-1, 2))).reshape(grid.shape[:2])
-    filled = ax.contourf(x1, x2, scores, levels=np.linspace(0, 1, 21), cmap=CLASS_MAP, extend="both")
-    if scores.min() < 0.5 < scores.max():  # matplotlib warns of a contour that is nowhere
+    colors = ax.contourf(x1, x2, scores.clip(0, 1), levels=np.linspace(0, 1, 21), cmap=CLASS_MAP)
+    if scores.min() < 0.5 < scores.max():  # matplotlib warns about a contour that is nowhere
         ax.contour(x1, x2, scores, levels=[0.5], colors="black", linewidths=1.5)
     if label is not None:
-        ax.figure.colorbar(filled, ax=ax, label=label, ticks=[0, 0.25, 0.5, 0.75, 1])
-    return plot_points(x, y, ax=ax)
+        ax.figure.colorbar(colors, ax=ax, label=label, ticks=[0, 0.25, 0.5, 0.75, 1])
+    plot_points(x, y, ax=ax)
+    return colors
 
 
 def plot_losses(losses, *, ax, label=None, per="step", yscale="log", **line):
-    """Draw losses as a line, on a logarithmic scale unless told otherwise.
+    """Draw losses as a line, by default on a logarithmic scale, and return the axes.
 
     losses: `(steps,)` or `(epochs,)`, positive.
     per: what the horizontal axis counts.
-    yscale: "log", or "linear" for losses that stay within a decade.
-    line: further options of `Axes.plot`, such as `linestyle`.
+    line: more options of `Axes.plot`, such as `linestyle`.
     """
     losses = np.asarray(losses)
     if losses.ndim != 1:
@@ -87,97 +85,68 @@ def plot_losses(losses, *, ax, label=None, per="step", yscale="log", **line):
 
 
 def plot_images(images, labels, predictions=None, *, axes):
-    """Show one square image on each axes, titled by its label, or by prediction and label.
+    """Show one square image on each axes, titled with its label or with prediction and label, and return the axes.
 
-    images: `(n, s * s)` or `(n, s, s)`, 0 for paper to 1 for ink. labels, predictions: `(n,)`.
-    axes: n axes, in an array of any shape. A wrong prediction is titled in bold red.
+    images: `(n, s * s)` or `(n, s, s)`, from 0 (paper) to 1 (ink). labels, predictions: `(n,)`.
+    axes: an array of at most n axes, of any shape; ValueError if it has more. The title of a wrong prediction is
+        bold and red.
     """
-    for i, ax in enumerate(np.ravel(axes)):
-        side = int(np.sqrt(np.size(images[i])))
-        ax.imshow(np.reshape(images[i], (side, side)), cmap="gray_r", vmin=0, vmax=1)
+    images, labels = np.asarray(images), np.asarray(labels)
+    predictions = labels if predictions is None else np.asarray(predictions)
+    if np.size(axes) > len(images):
+        raise ValueError(f"there are {np.size(axes)} axes for {len(images)} images")
+    side = int(np.sqrt(images[0].size))
+    for ax, image, label, prediction in zip(np.ravel(axes), images.reshape(-1, side, side), labels, predictions):
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
         ax.set_axis_off()
-        ax.set_title(f"{labels[i]}" if predictions is None else f"{predictions[i]}, is {labels[i]}")
-        if predictions is not None and predictions[i] != labels[i]:
-            ax.title.set(color="#b2182b", fontweight="bold")
+        ax.set_title(f"{label}")
+        if prediction != label:
+            ax.set_title(f"{prediction}, not {label}", color="#b2182b", fontweight="bold")
     return axes
 
 
-def plot_thread(notes, *, ax):
-    """Draw one step of training as five boxes in a row, from the parameters to the next parameters.
-
-    notes: dict from a box (`THREAD` has their names) to what is said below it. A box with a note is lit.
-    """
-    for i, (box, arrow) in enumerate(zip(THREAD, ("loss_fn", "jax.grad", "optimizer", "add", ""))):
-        lit = box in notes
-        style = dict(boxstyle="round,pad=0.4", facecolor=LIT if lit else "white", edgecolor="black" if lit else "0.6")
-        ax.text(i, 0, box, ha="center", va="center", bbox=style, fontweight="bold" if lit else "normal")
-        ax.text(i, -0.5, notes.get(box, ""), ha="center", va="top", fontsize=10)
-        if arrow:
-            ax.annotate("", (i + 0.67, 0), (i + 0.33, 0), arrowprops={"arrowstyle": "->"})
-            ax.text(i + 0.5, 0.15, arrow, ha="center", va="bottom", fontsize=10, family="monospace")
-    back = {"arrowstyle": "->", "connectionstyle": "arc,angleA=90,armA=28,angleB=90,armB=28,rad=8", "linestyle": "--"}
-    ax.annotate("", (0, 0.3), (4, 0.3), arrowprops=back)
-    ax.text(2, 0.95, "the next step", ha="center", va="bottom", fontsize=10)
-    ax.set(xlim=(-0.5, 4.5), ylim=(-1.2, 1.3))
-    ax.set_axis_off()
-    return ax
-
-
 def show(fig, alt):
-    """Show a figure in the notebook once, and close it.
+    """Show a figure below the cell and close it.
 
-    alt: one or two sentences that say what the picture shows. They are stored beside the picture,
-        and a screen reader reads them aloud.
+    alt: one or two sentences that describe the picture. They are stored with it, for screen readers.
     """
-    display(fig, metadata={"image/png": {"alt": alt}})
+    file = io.BytesIO()
+    fig.savefig(file, format="png")  # so that a picture is shown whatever matplotlib's backend is
+    _display_png(file.getvalue(), repr(fig), alt)
     plt.close(fig)
 
 
-def show_moving(fig, draw, frames, alt, *, seconds=4):
-    """Show a figure that moves, as an animated PNG that plays twice and then stands still on its last frame.
+def show_moving(fig, draw, frames, alt, *, seconds=4, rest=1, loop=2, colors=128):
+    """Show an animation below the cell, as an animated PNG that plays twice and stops at its last frame.
 
-    draw: `draw(frame)` changes the figure, for each of `frames` in turn.
+    draw: `draw(frame)` changes the figure. It is called for each of `frames` in turn.
     alt: as in `show`; it also says what moves.
-    seconds: how long it plays once, before the last frame stays for a second.
+    seconds, rest: how long one round of the animation takes, and how long its last frame stays.
+    loop: how often it plays. colors: the size of its palette.
     """
     pictures = []
     for frame in frames:
         draw(frame)
-        if not pictures:  # the layout settles in two rounds, and holds for all frames, so that nothing jumps
+        if not pictures:  # fix the layout, which settles after two rounds, so that nothing moves in later frames
             for _ in range(2):
                 fig.canvas.draw()
             fig.set_layout_engine("none")
         fig.canvas.draw()
         pictures.append(np.asarray(fig.canvas.buffer_rgba())[:, :, :3].copy())
-    png = base64.b64encode(moving_png(pictures, seconds=seconds)).decode()
-    data = {"image/png": png, "text/plain": f"<{len(pictures)} frames>"}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
-    plt.close(fig)
-
-
-def moving_png(pictures, *, seconds, rest=1, loop=2, colors=128):
-    """Return the bytes of an animated PNG, whose default image, for viewers that know no motion, is the last.
-
-    pictures: uint8 `(h, w, 3)` each. seconds, rest: how long all play, and how long the last one stays.
-    """
-    # One stack, so that all share one palette: a PNG has no more than one. An octree keeps each hue.
+    # The frames of a PNG share one palette, so it is chosen for all of them at once.
     stack = Image.fromarray(np.concatenate(pictures)).quantize(colors, method=Image.Quantize.FASTOCTREE)
-    stack.putpalette([255 if value > 250 else value for value in stack.getpalette()])  # but it dims white a little
+    stack.putpalette([255 if value > 250 else value for value in stack.getpalette()])  # the octree dims white a little
     height, width = pictures[0].shape[:2]
     images = [stack.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
     durations = [1000 * seconds // len(images)] * (len(images) - 1) + [1000 * rest]
     file = io.BytesIO()
+    # The default image, for programs that do not play it, is the last frame.
     options = dict(save_all=True, default_image=True, append_images=images, duration=durations, loop=loop)
     images[-1].save(file, format="PNG", **options)
-    return file.getvalue()
+    _display_png(file.getvalue(), f"<{len(pictures)} frames>", alt)
+    plt.close(fig)
 
 
-def show_panel(redraw, **controls):
-    """Show widgets beside what `redraw(name=value, ...)` shows; each change of a widget redraws it."""
-    from ipywidgets import HBox, VBox, interactive_output
-
-    for name, control in controls.items():
-        control.description = name.replace("_", " ")
-        control.style.description_width = "90px"
-        control.continuous_update = False  # a slider redraws when it is let go
-    display(HBox([VBox(list(controls.values())), interactive_output(redraw, controls)]))
+def _display_png(png, text, alt):
+    data = {"image/png": base64.b64encode(png).decode(), "text/plain": text}
+    display(data, raw=True, metadata={"image/png": {"alt": alt}})

@@ -1,16 +1,17 @@
-"""Training by gradient descent: optimizers, one step, shuffled minibatches, and a whole run.
+"""Training by gradient descent, in the order in which the pieces build on each other.
 
-Optimizer, sgd, momentum            how a gradient becomes a change of the parameters
-TrainState, Trainer, make_trainer   one batch in, new parameters and a loss out
-minibatches                         a fresh shuffle of the rows, cut into batches
-fit                                 all epochs of all batches, as one compiled program
+cross_entropy                       a loss for classes
+Optimizer, sgd, momentum            turn gradients into updates
+TrainState, Trainer, make_trainer   turn a loss and an optimizer into one training step
+minibatches                         shuffle the rows and cut them into batches
+fit                                 run many epochs as one compiled program
 
-What JAX would get wrong in silence is refused here. The rest it refuses in its own words.
+`fit` raises an error where JAX would silently train on the wrong rows. Other mistakes raise JAX's own errors.
 """
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral
+from operator import index
 from typing import Any, NamedTuple
 
 import jax
@@ -18,20 +19,43 @@ import jax.numpy as jnp
 import numpy as np
 
 
-class Optimizer(NamedTuple):
-    """Two pure functions that turn gradients into updates, by the protocol of `optax`.
+def cross_entropy(logits, labels):
+    """Return the mean over n examples of the negative log-probability of the right class.
 
-    An `optax.GradientTransformation` has the same two fields and serves as well.
+    logits: `(n, k)`. labels: `(n,)`, integers from 0 to k - 1; any other integer makes the loss NaN.
+
+    Raises ValueError if labels do not have shape `(n,)`.
+    """
+    if labels.shape != logits.shape[:1]:
+        raise ValueError(f"labels must have shape {logits.shape[:1]}, got {labels.shape}")
+    log_probabilities = jax.nn.log_softmax(logits)
+    # Without these options JAX would clamp a label that is too large, and -1 would mean the last class.
+    picked = log_probabilities.at[jnp.arange(len(labels)), labels].get(
+        mode="fill", fill_value=jnp.nan, wrap_negative_indices=False
+    )
+    return -picked.mean()
+
+
+class Optimizer(NamedTuple):
+    """A pair of pure functions that turn gradients into updates, the protocol of `optax`.
+
+    An `optax.GradientTransformation` has the same two fields, so it can stand wherever an Optimizer can.
     """
 
     init: Callable  # params -> opt_state
-    update: Callable  # (grads, opt_state, params) -> (updates, opt_state), where updates are to be added to params
+    update: Callable  # (grads, opt_state, params) -> (updates, opt_state); the updates are to be added to params
+
+
+def _check_learning_rate(learning_rate):
+    # Inside `vmap` and `jit` its value is not known yet.
+    if not isinstance(learning_rate, jax.core.Tracer) and not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
 
 
 def sgd(learning_rate):
-    """Stochastic gradient descent: updates = -learning_rate * grads.
+    """Gradient descent: updates = -learning_rate * grads.
 
-    learning_rate: positive number, or a traced scalar under `jax.vmap`.
+    learning_rate: a positive number, or a traced scalar inside `jax.vmap` or `jax.jit`.
     """
     _check_learning_rate(learning_rate)
 
@@ -47,48 +71,47 @@ def sgd(learning_rate):
 def momentum(learning_rate, mass=0.9):
     """Gradient descent with momentum: velocity = mass * velocity + grads, updates = -learning_rate * velocity.
 
-    learning_rate: positive number, or a traced scalar under `jax.vmap`.
-    mass: the share of the velocity that each step keeps, from 0 to below 1.
+    learning_rate: a positive number, or a traced scalar inside `jax.vmap` or `jax.jit`.
+    mass: the fraction of the velocity that is kept at each step, in [0, 1).
     """
     _check_learning_rate(learning_rate)
+    if not isinstance(mass, jax.core.Tracer) and not 0 <= mass < 1:
+        raise ValueError(f"mass must be in [0, 1), got {mass}")
 
     def init(params):
         return jax.tree.map(jnp.zeros_like, params)
 
     def update(grads, velocity, params=None):
-        velocity = jax.tree.map(lambda v, g: mass * v + g, velocity, grads)
+        velocity = jax.tree.map(lambda v, g: (mass * v + g).astype(v.dtype), velocity, grads)
         return jax.tree.map(lambda v: -learning_rate * v, velocity), velocity
 
     return Optimizer(init, update)
 
 
-def _check_learning_rate(learning_rate):
-    if not isinstance(learning_rate, jax.core.Tracer) and not learning_rate > 0:
-        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
-
-
 class TrainState(NamedTuple):
-    """What training carries from one step to the next: two pytrees and nothing else."""
+    """Everything that training carries from one step to the next: two pytrees."""
 
     params: Any
     opt_state: Any
 
 
 class Trainer(NamedTuple):
-    """Two functions that train whatever `make_trainer` was given: a loss and an optimizer."""
+    """A pair of pure functions that train a model."""
 
-    init: Callable  # params -> TrainState, before the first step
-    step: Callable  # (state, batch) -> (state, loss before the step), compiled; the body that `jax.lax.scan` expects
+    init: Callable  # params -> TrainState
+    step: Callable  # (state, batch) -> (state, loss), compiled; it has the form that `jax.lax.scan` expects of a body
 
 
 def make_trainer(loss_fn, optimizer):
-    """Join a loss and an optimizer to a Trainer.
+    """Build a Trainer from a loss and an optimizer.
 
-    loss_fn: `loss_fn(params, batch) -> scalar`. batch: as a rule `(x, y)` with `x (n, d)` and `y (n,)` or `(n, k)`.
-    optimizer: Optimizer, ours or optax's.
+    loss_fn: `loss_fn(params, batch) -> scalar`, where batch is any pytree of arrays.
+    optimizer: an Optimizer, or one from `optax` whose update needs only gradients, state and parameters.
+        Those that also need the loss (`optax.lbfgs`, `optax.polyak_sgd`, `optax.contrib.reduce_on_plateau`)
+        raise a TypeError that asks for `value`.
 
-    Make a trainer once and keep it: a new one compiles anew. Its step raises ValueError
-    where x and y differ in their number of rows or have none, or y is a column.
+    `step` returns the loss before its update, and each parameter keeps its dtype. Build a Trainer once
+    and reuse it, because every new one is compiled anew.
     """
 
     def init(params):
@@ -96,78 +119,31 @@ def make_trainer(loss_fn, optimizer):
 
     @jax.jit
     def step(state, batch):
-        _check_batch(batch)
         loss, grads = jax.value_and_grad(loss_fn)(state.params, batch)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = jax.tree.map(jnp.add, state.params, updates)
+        params = jax.tree.map(lambda p, u: (p + u).astype(p.dtype), state.params, updates)
         return TrainState(params, opt_state), loss
 
     return Trainer(init, step)
 
 
-def _check_batch(batch):
-    """Look at a pair of arrays x and y; any other pytree is the loss's business."""
-    match batch:
-        case (x, y) if hasattr(x, "ndim"):
-            # An x with one axis may be one example, which has no rows.
-            if x.ndim > 1 and np.shape(x)[:1] != np.shape(y)[:1]:
-                raise ValueError(f"x and y must have the same number of rows, got {np.shape(x)} and {np.shape(y)}")
-            if x.ndim > 1 and not len(x):  # a mean over no rows is NaN
-                raise ValueError(f"x and y must have at least one row, got {np.shape(x)} and {np.shape(y)}")
-            if np.shape(y)[1:] == (1,):  # with predictions (n,) it would broadcast to (n, n)
-                raise ValueError(f"y must have shape (n,), got the column {np.shape(y)}: pass y[:, 0]")
-
-
 def minibatches(key, n, batch_size):
     """Shuffle the row numbers 0 to n - 1 and cut them into batches.
 
-    Returns int32 `(n // batch_size, batch_size)`: no row twice, and the
-    `n % batch_size` rows at the end of the shuffle sit this epoch out.
+    Returns int32 `(n // batch_size, batch_size)`, in which no row number occurs twice. If batch_size does not
+    divide n, the `n % batch_size` row numbers that come last in the shuffle are left out.
 
     Raises ValueError unless batch_size is in [1, n].
     """
-    if batch_size not in range(1, n + 1):
-        raise ValueError(f"batch_size must be in [1, {n}], the number of rows, got {batch_size}")
+    if not 1 <= batch_size <= n:
+        raise ValueError(f"batch_size must be in [1, {n}], because there are {n} rows, got {batch_size}")
     steps = n // batch_size
     return jax.random.permutation(key, n)[: steps * batch_size].reshape(steps, batch_size)
 
 
-def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
-    """Train for some epochs of shuffled minibatches, as one compiled program.
-
-    key: typed PRNG key; epoch i is shuffled by `jax.random.fold_in(key, i)`.
-    state: TrainState to start from, so that a second call goes on from the first.
-    data: pytree of arrays with n rows each, as a rule `(x, y)`.
-    step: of a Trainer, `(state, batch) -> (state, loss)`.
-    epochs: passes over the data, at least 1.
-    batch_size: rows per step, in [1, n].
-    metrics: None, or `metrics(params) -> dict of scalars`, evaluated after each epoch; another function compiles anew.
-
-    Returns the last TrainState and the history: a dict of arrays, with `"loss" (epochs, n // batch_size)`,
-    the loss before each step, and each metric `(epochs,)`.
-
-    Raises ValueError where data, epochs, batch_size or the name of a metric cannot be right, and
-    FloatingPointError where a loss is not finite, unless `fit` runs inside of `jit` or `vmap`.
-    """
-    if not isinstance(epochs, Integral) or epochs < 1:
-        raise ValueError(f"epochs must be a whole number of at least 1, got {epochs}")
-    state, history = _run_epochs(key, state, data, step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
-    losses = history["loss"]
-    if not isinstance(losses, jax.core.Tracer) and not np.isfinite(losses).all():
-        epoch, i = np.argwhere(~np.isfinite(losses))[0]
-        raise FloatingPointError(
-            f"the loss became {losses[epoch, i]} in epoch {epoch + 1} of {epochs}, at its step {i + 1}: "
-            "try a tenth of the learning rate, and look for a NaN in the data and for labels that are no class"
-        )
-    return state, history
-
-
 @partial(jax.jit, static_argnames=("step", "epochs", "batch_size", "metrics"))
 def _run_epochs(key, state, data, *, step, epochs, batch_size, metrics):
-    shapes = [np.shape(array) for array in jax.tree.leaves(data)]
-    if len({shape[:1] for shape in shapes}) != 1:
-        raise ValueError(f"all arrays in data must have the same number of rows, got shapes {shapes}")
-    n = shapes[0][0]
+    n = len(jax.tree.leaves(data)[0])
 
     def run_batch(state, rows):
         return step(state, jax.tree.map(lambda array: array[rows], data))
@@ -177,7 +153,48 @@ def _run_epochs(key, state, data, *, step, epochs, batch_size, metrics):
         state, losses = jax.lax.scan(run_batch, state, rows)
         measured = metrics(state.params) if metrics else {}
         if "loss" in measured:
-            raise ValueError('a metric must have another name than "loss", which holds the loss before each step')
+            raise ValueError('no metric may be named "loss", which is the name of the losses before each step')
         return state, {"loss": losses} | measured
 
     return jax.lax.scan(run_epoch, state, jnp.arange(epochs))
+
+
+def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
+    """Train for a number of epochs on shuffled minibatches, in one compiled program.
+
+    key: typed PRNG key. Epoch i is shuffled by `jax.random.fold_in(key, i)`.
+    state: the TrainState to start from; it is left as it was, and a second call can continue from the returned one.
+    data: any pytree of arrays with n rows each, such as `(x, y)` or `(x, {"y": y, "weight": weight})`.
+    step: the step of a Trainer, `(state, batch) -> (state, loss)`.
+    epochs: integer, at least 1.
+    batch_size: integer in [1, n].
+    metrics: None, or `metrics(params) -> dict of scalars`, evaluated after each epoch. Arrays that it closes over
+        are compiled into the program, so define it anew after you replace one of them.
+
+    Returns the last TrainState and a history, a dict of arrays: `"loss" (epochs, n // batch_size)`, the loss before
+    each step, and each metric `(epochs,)`.
+
+    Raises ValueError if the arrays differ in their number of rows, or if epochs, batch_size or the name of a metric
+    is not allowed, and FloatingPointError if a loss or a parameter is no longer finite. (Inside `jax.jit` and
+    `jax.vmap`, where values are not known yet, nothing is checked for being finite.)
+    """
+    epochs, batch_size = index(epochs), index(batch_size)
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    data = jax.device_put(data)
+    shapes = [array.shape for array in jax.tree.leaves(data)]
+    if () in shapes or len({shape[0] for shape in shapes}) != 1:  # row numbers that are too large would be clamped
+        raise ValueError(f"data must hold arrays (not lists) with the same number of rows, got shapes {shapes[:4]}")
+
+    options = dict(step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
+    state, history = _run_epochs(key, state, data, **options)
+    losses = history["loss"]
+    if not isinstance(losses, jax.core.Tracer):
+        advice = "try a tenth of the learning rate, and look for NaNs in the data and for labels that are not a class"
+        if not np.isfinite(losses).all():
+            epoch, i = np.argwhere(~np.isfinite(losses))[0]
+            message = f"the loss became {losses[epoch, i]} at step {i + 1} of epoch {epoch + 1}"
+            raise FloatingPointError(f"{message}: {advice}")
+        if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params)):
+            raise FloatingPointError(f"the last step left a parameter that is not finite: {advice}")
+    return state, history

@@ -22,9 +22,6 @@ def make_circles(n=200, noise=0.2):
 
     Class 0 is the outer ring, of radius 1, and class 1 the inner one, of radius 1/2. The features of both sets are
     standardized by the mean and the standard deviation of the training set.
-
-    Source: `sklearn.datasets.make_circles(factor=0.5, random_state=1337)`, split by
-    `train_test_split(test_size=0.3, random_state=42)`.
     """
     # Importing scikit-learn takes longer than importing JAX, and MNIST does not need it.
     from sklearn import datasets
@@ -43,9 +40,7 @@ def load_mnist(folder=DATA / "mnist"):
     """Read MNIST: 60,000 images of handwritten digits for training and 10,000 for testing.
 
     x: `(60_000, 784)` and `(10_000, 784)`, the pixels of 28 x 28 images row by row, from 0 (paper) to 1 (ink).
-    y: the digits, 0 to 9.
-
-    Raises OSError if a file is missing or damaged.
+    y: the digits, 0 to 9. Raises OSError if a file is missing or damaged.
 
     Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
     """

@@ -31,13 +31,13 @@ def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
     """Draw points of classes 0 and 1, each class in its own color and marker, and return the axes.
 
     x: `(n, 2)`. y: `(n,)`, 0 or 1; anything else raises ValueError.
-    label: the legend shows this text, followed by the class.
-    hollow: fill the markers with white, to tell one set of points from another.
-    size: area of a marker, in square points.
+    label: the text that the legend shows before the class. size: the area of a marker, in square points.
+    hollow: whether to fill the markers with white, to tell one set of points from another.
     """
     x, y = np.asarray(x), np.asarray(y)
-    if not np.isin(y, (0, 1)).all():
-        raise ValueError(f"y must hold only the classes 0 and 1, got {np.unique(y)}")
+    wrong = y[~np.isin(y, (0, 1))].tolist()
+    if wrong:
+        raise ValueError(f"y must hold only the classes 0 and 1, got {wrong[0]!r}")
     for k, (color, marker) in enumerate(zip(CLASS_COLORS, CLASS_MARKERS)):
         face, edge, width = ("white", color, 1.3) if hollow else (color, "white", 1.0)
         style = dict(marker=marker, s=size, facecolor=face, edgecolor=edge, linewidth=width, zorder=3)
@@ -49,8 +49,7 @@ def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
 def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5):
     """Color the plane by a model's predictions, with a black contour at 0.5 and the points on top.
 
-    predict: `(m, 2) -> (m,)`, the probability of class 1.
-    x: `(n, 2)`. y: `(n,)`, 0 or 1.
+    predict: `(m, 2) -> (m,)`, the probability of class 1. x: `(n, 2)`. y: `(n,)`, 0 or 1.
     label: the label of the color bar, or None for no color bar.
     margin: how far the picture extends beyond the points, in units of x.
 
@@ -72,8 +71,7 @@ def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5)
 def plot_losses(losses, *, ax, label=None, per="step", yscale="log", **line):
     """Draw losses as a line, by default on a logarithmic scale, and return the axes.
 
-    losses: `(steps,)` or `(epochs,)`, positive.
-    per: what the horizontal axis counts.
+    losses: `(steps,)` or `(epochs,)`, positive. per: what the horizontal axis counts, "step" or "epoch".
     line: more options of `Axes.plot`, such as `linestyle`.
     """
     losses = np.asarray(losses)
@@ -88,16 +86,18 @@ def plot_images(images, labels, predictions=None, *, axes):
     """Show one square image on each axes, titled with its label or with prediction and label, and return the axes.
 
     images: `(n, s * s)` or `(n, s, s)`, from 0 (paper) to 1 (ink). labels, predictions: `(n,)`.
-    axes: an array of at most n axes, of any shape; ValueError if it has more. The title of a wrong prediction is
-        bold and red.
+    axes: an array of at most n axes, of any shape; ValueError if it has more.
+
+    The title of a wrong prediction is bold and red.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     predictions = labels if predictions is None else np.asarray(predictions)
-    if np.size(axes) > len(images):
-        raise ValueError(f"there are {np.size(axes)} axes for {len(images)} images")
+    n = min(len(images), len(labels), len(predictions))
+    if np.size(axes) > n:
+        raise ValueError(f"there are {np.size(axes)} axes, but only {n} images with their labels")
     side = int(np.sqrt(images[0].size))
-    for ax, image, label, prediction in zip(np.ravel(axes), images.reshape(-1, side, side), labels, predictions):
-        ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+    for ax, image, label, prediction in zip(np.ravel(axes), images, labels, predictions):
+        ax.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
         ax.set_axis_off()
         ax.set_title(f"{label}")
         if prediction != label:

@@ -1,10 +1,10 @@
 """Training by gradient descent, in the order in which the pieces build on each other.
 
-cross_entropy                       a loss for classes
-Optimizer, sgd, momentum            turn gradients into updates
-TrainState, Trainer, make_trainer   turn a loss and an optimizer into one training step
-minibatches                         shuffle the rows and cut them into batches
-fit                                 run many epochs as one compiled program
+cross_entropy    a loss for classes
+sgd, momentum    make an Optimizer, which turns gradients into updates
+make_trainer     turns a loss and an optimizer into a Trainer, which takes one step
+minibatches      shuffles the rows and cuts them into batches
+fit              runs many epochs as one compiled program
 
 `fit` raises an error where JAX would silently train on the wrong rows. Other mistakes raise JAX's own errors.
 """
@@ -20,11 +20,9 @@ import numpy as np
 
 
 def cross_entropy(logits, labels):
-    """Return the mean over n examples of the negative log-probability of the right class.
+    """Return the negative log-probability of the right class, averaged over n examples.
 
     logits: `(n, k)`. labels: `(n,)`, integers from 0 to k - 1; any other integer makes the loss NaN.
-
-    Raises ValueError if labels do not have shape `(n,)`.
     """
     if labels.shape != logits.shape[:1]:
         raise ValueError(f"labels must have shape {logits.shape[:1]}, got {labels.shape}")
@@ -37,26 +35,23 @@ def cross_entropy(logits, labels):
 
 
 class Optimizer(NamedTuple):
-    """A pair of pure functions that turn gradients into updates, the protocol of `optax`.
-
-    An `optax.GradientTransformation` has the same two fields, so it can stand wherever an Optimizer can.
-    """
+    """Two pure functions that turn gradients into updates, as in `optax`, whose optimizers fit in here too."""
 
     init: Callable  # params -> opt_state
     update: Callable  # (grads, opt_state, params) -> (updates, opt_state); the updates are to be added to params
 
 
+def _is_traced(value):
+    return isinstance(value, jax.core.Tracer)  # inside `jax.jit` and `jax.vmap`, where a value is not known yet
+
+
 def _check_learning_rate(learning_rate):
-    # Inside `vmap` and `jit` its value is not known yet.
-    if not isinstance(learning_rate, jax.core.Tracer) and not learning_rate > 0:
+    if not _is_traced(learning_rate) and not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, got {learning_rate}")
 
 
 def sgd(learning_rate):
-    """Gradient descent: updates = -learning_rate * grads.
-
-    learning_rate: a positive number, or a traced scalar inside `jax.vmap` or `jax.jit`.
-    """
+    """Gradient descent: updates = -learning_rate * grads. The learning rate is a positive number."""
     _check_learning_rate(learning_rate)
 
     def init(params):
@@ -71,11 +66,10 @@ def sgd(learning_rate):
 def momentum(learning_rate, mass=0.9):
     """Gradient descent with momentum: velocity = mass * velocity + grads, updates = -learning_rate * velocity.
 
-    learning_rate: a positive number, or a traced scalar inside `jax.vmap` or `jax.jit`.
-    mass: the fraction of the velocity that is kept at each step, in [0, 1).
+    learning_rate: a positive number. mass: the fraction of the velocity that each step keeps, in [0, 1).
     """
     _check_learning_rate(learning_rate)
-    if not isinstance(mass, jax.core.Tracer) and not 0 <= mass < 1:
+    if not _is_traced(mass) and not 0 <= mass < 1:
         raise ValueError(f"mass must be in [0, 1), got {mass}")
 
     def init(params):
@@ -89,29 +83,28 @@ def momentum(learning_rate, mass=0.9):
 
 
 class TrainState(NamedTuple):
-    """Everything that training carries from one step to the next: two pytrees."""
+    """What training carries from one step to the next, two pytrees."""
 
     params: Any
     opt_state: Any
 
 
 class Trainer(NamedTuple):
-    """A pair of pure functions that train a model."""
+    """Two pure functions that train a model."""
 
     init: Callable  # params -> TrainState
-    step: Callable  # (state, batch) -> (state, loss), compiled; it has the form that `jax.lax.scan` expects of a body
+    step: Callable  # (state, batch) -> (state, loss), compiled; `jax.lax.scan` takes it as its body
 
 
 def make_trainer(loss_fn, optimizer):
     """Build a Trainer from a loss and an optimizer.
 
     loss_fn: `loss_fn(params, batch) -> scalar`, where batch is any pytree of arrays.
-    optimizer: an Optimizer, or one from `optax` whose update needs only gradients, state and parameters.
-        Those that also need the loss (`optax.lbfgs`, `optax.polyak_sgd`, `optax.contrib.reduce_on_plateau`)
-        raise a TypeError that asks for `value`.
+    optimizer: an Optimizer, or one from `optax`. Those whose update also needs the loss (`optax.lbfgs`,
+        `optax.polyak_sgd`, `optax.contrib.reduce_on_plateau`) raise a TypeError that asks for its `value`.
 
-    `step` returns the loss before its update, and each parameter keeps its dtype. Build a Trainer once
-    and reuse it, because every new one is compiled anew.
+    `step` returns the loss before its update, and each parameter keeps its dtype. Build a Trainer once and reuse it,
+    because every new one is compiled anew.
     """
 
     def init(params):
@@ -128,12 +121,9 @@ def make_trainer(loss_fn, optimizer):
 
 
 def minibatches(key, n, batch_size):
-    """Shuffle the row numbers 0 to n - 1 and cut them into batches.
+    """Shuffle the row numbers 0 to n - 1 and cut them into batches, `(n // batch_size, batch_size)`.
 
-    Returns int32 `(n // batch_size, batch_size)`, in which no row number occurs twice. If batch_size does not
-    divide n, the `n % batch_size` row numbers that come last in the shuffle are left out.
-
-    Raises ValueError unless batch_size is in [1, n].
+    If batch_size, which must be in [1, n], does not divide n, the last n % batch_size of the shuffle are left out.
     """
     if not 1 <= batch_size <= n:
         raise ValueError(f"batch_size must be in [1, {n}], because there are {n} rows, got {batch_size}")
@@ -159,42 +149,41 @@ def _run_epochs(key, state, data, *, step, epochs, batch_size, metrics):
     return jax.lax.scan(run_epoch, state, jnp.arange(epochs))
 
 
+def _is_finite(tree):
+    return all(_is_traced(leaf) or jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree))
+
+
 def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
     """Train for a number of epochs on shuffled minibatches, in one compiled program.
 
     key: typed PRNG key. Epoch i is shuffled by `jax.random.fold_in(key, i)`.
-    state: the TrainState to start from; it is left as it was, and a second call can continue from the returned one.
+    state: the TrainState to start from. It is left as it was, and a second call can continue from the returned one.
     data: any pytree of arrays with n rows each, such as `(x, y)` or `(x, {"y": y, "weight": weight})`.
-    step: the step of a Trainer, `(state, batch) -> (state, loss)`.
-    epochs: integer, at least 1.
-    batch_size: integer in [1, n].
+    step: the step of a Trainer. epochs: integer, at least 1. batch_size: integer in [1, n].
     metrics: None, or `metrics(params) -> dict of scalars`, evaluated after each epoch. Arrays that it closes over
         are compiled into the program, so define it anew after you replace one of them.
 
     Returns the last TrainState and a history, a dict of arrays: `"loss" (epochs, n // batch_size)`, the loss before
     each step, and each metric `(epochs,)`.
 
-    Raises ValueError if the arrays differ in their number of rows, or if epochs, batch_size or the name of a metric
-    is not allowed, and FloatingPointError if a loss or a parameter is no longer finite. (Inside `jax.jit` and
-    `jax.vmap`, where values are not known yet, nothing is checked for being finite.)
+    Raises ValueError if the arrays differ in their number of rows or an option is out of its range, and
+    FloatingPointError if a loss or a parameter is no longer finite (but not inside `jax.jit` or `jax.vmap`).
     """
     epochs, batch_size = index(epochs), index(batch_size)
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
-    data = jax.device_put(data)
+    data = jax.tree.map(lambda a: a if isinstance(a, jax.Array) else jax.device_put(np.asarray(a)), data)
     shapes = [array.shape for array in jax.tree.leaves(data)]
-    if () in shapes or len({shape[0] for shape in shapes}) != 1:  # row numbers that are too large would be clamped
+    if () in shapes or len({shape[0] for shape in shapes}) != 1:  # JAX would clamp row numbers that are too large
         raise ValueError(f"data must hold arrays (not lists) with the same number of rows, got shapes {shapes[:4]}")
 
     options = dict(step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
     state, history = _run_epochs(key, state, data, **options)
-    losses = history["loss"]
-    if not isinstance(losses, jax.core.Tracer):
-        advice = "try a tenth of the learning rate, and look for NaNs in the data and for labels that are not a class"
-        if not np.isfinite(losses).all():
-            epoch, i = np.argwhere(~np.isfinite(losses))[0]
-            message = f"the loss became {losses[epoch, i]} at step {i + 1} of epoch {epoch + 1}"
-            raise FloatingPointError(f"{message}: {advice}")
-        if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params)):
-            raise FloatingPointError(f"the last step left a parameter that is not finite: {advice}")
+    advice = "try a tenth of the learning rate, and look for NaNs in the data and for labels that are not a class"
+    if not _is_finite(history["loss"]):
+        losses = np.asarray(history["loss"])
+        epoch, i = np.argwhere(~np.isfinite(losses))[0, :2]
+        raise FloatingPointError(f"the loss became {losses[epoch, i]} at step {i + 1} of epoch {epoch + 1}: {advice}")
+    if not _is_finite(state.params):
+        raise FloatingPointError(f"a parameter is not finite after the last step: {advice}")
     return state, history

@@ -1,4 +1,4 @@
-"""What `make` calls: `python -m tools.run` and so on, from the root of the repository."""
+"""The commands behind `make`, run from the root of the repository: `python -m tools.run` and so on."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,14 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
+def code_cells(notebook, tag=None):
+    """Return a notebook's code cells that have a tag, or all but the setup cell for Colab."""
+    code = [(cell, cell.metadata.get("tags", [])) for cell in notebook.cells if cell.cell_type == "code"]
+    return [cell for cell, tags in code if (tag in tags if tag else "colab" not in tags)]
+
+
 def write(path, content):
-    """Write bytes or text under a temporary name and rename it: an interrupted run leaves no half file."""
+    """Write bytes or text to a temporary file and rename it, so that an interruption leaves no half file."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,11 +1,9 @@
-"""Build the environment in .venv from the list in environment.yml, with nothing but Python: `python tools/env.py`.
+"""Build the environment in .venv, with nothing but Python: `python tools/env.py`.
 
-Names of packages, as in `python tools/env.py jax[cuda13]`, are added to the environment that is there.
-uv installs where it is there or can be had, or else pip. All is resolved together: no version leaves its range.
+With names of optional lists in pyproject.toml, as in `python tools/env.py site`, add those lists to it.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,45 +12,35 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def build():
-    if sys.hexversion < 0x30B0000:
+def main(*lists):
+    if not lists and make_venv():
+        return "the environment could not be made; the lines above say why"
+    packages = ["-e", f".[{','.join(['test', *lists])}]"]
+    pip = [PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    # uv is much faster, but may be missing or fail. Without --compile-bytecode, the first run of a notebook is slow.
+    uv = [PYTHON, "-m", "uv", "pip", "install", "--compile-bytecode", "--python", PYTHON]
+    if run(*pip, "uv", capture_output=True) or run(*uv, *packages, capture_output=True):
+        return run(*pip, *packages)
+
+
+def make_venv():
+    if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit(f"Python {sys.version.split()[0]} is too old: install 3.11 or newer, and name it with PYTHON=...")
-    if not (find_spec("venv") and find_spec("ensurepip")):
-        sys.exit(f"{sys.executable} has no venv module: on Debian and Ubuntu, apt install python3-venv brings it")
+    if not find_spec("ensurepip"):
+        sys.exit(f"{sys.executable} cannot make environments: on Debian and Ubuntu, run apt install python3-venv")
+    if Path(sys.prefix).resolve() == VENV:
+        sys.exit("this Python belongs to .venv, which is to be replaced: run deactivate, or name another Python")
     print("Building the environment in .venv (half a minute, or as long as the downloads take) ...", flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
-    # The pip that comes with Python is years old.
-    subprocess.run([sys.executable, "-m", "venv", "--upgrade-deps", VENV], stdout=subprocess.DEVNULL, check=True)
-    install()
+    return run(sys.executable, "-m", "venv", "--upgrade-deps", VENV, stdout=subprocess.DEVNULL)
 
 
-def install(*more):
-    """Install the list in environment.yml, and more packages beside it."""
-    listed = re.findall(r"^      - (.*)", (ROOT / "environment.yml").read_text(encoding="utf-8"), re.MULTILINE)
-    packages = [*" ".join(listed).split(), *more]
-    pip = (SCRIPTS / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check")
-    if not works(uv(), "--version"):
-        works(*pip, "uv")
-    # Compiled now, as pip does: else each kernel that starts compiles what it imports.
-    if not works(uv(), "pip", "install", "--compile-bytecode", "--python", VENV, *packages):
-        subprocess.run([*pip, *packages], cwd=ROOT, check=True)
-
-
-def uv():
-    return shutil.which("uv", path=os.pathsep.join([str(SCRIPTS), os.environ["PATH"]]))
-
-
-def works(program, *words):
-    return program and not subprocess.run([program, *words], cwd=ROOT, capture_output=True).returncode
+def run(*command, **options):
+    return subprocess.run(command, cwd=ROOT, **options).returncode
 
 
 if __name__ == "__main__":
-    try:
-        install(*sys.argv[1:]) if sys.argv[1:] else build()
-    except subprocess.CalledProcessError as error:  # which has said what it is
-        sys.exit(error.returncode)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main(*sys.argv[1:]))

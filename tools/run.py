@@ -1,162 +1,86 @@
-"""Execute the notebooks side by side, each in a fresh kernel, and say how it went.
+"""Execute notebooks, each in a fresh kernel, and print how each one went: `make run` and `make store`.
 
-Executed copies and HTML pages are written to `build/`. With `--store` the notebooks run one
-after the other, so that the seconds in them are honest, and the copies replace them. One that
-fails is named with its cell and error, the others still run, and the exit status is 1. Ctrl-C
-ends the kernels, keeps every file whole, and the exit status is 130.
-
-`jupyter nbconvert --execute` and papermill run one notebook at a time, stop at the first that
-fails and have no table; nbconvert's pages have no alt texts, and its Ctrl-C is a traceback.
+Executed copies and HTML pages go to `build/`. With `--store`, notebooks run one at a time, so that timings are honest,
+the claims of the text must hold, and what succeeds replaces the notebook. A failure does not stop the other notebooks.
 """
 
 import argparse
-import asyncio
 import os
-import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-import pandas as pd
-import zmq
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
-from tools import NOTEBOOKS, ROOT, write
+from tools import NOTEBOOKS, ROOT, code_cells, write
 
-# nbconvert's page with the alt texts that `helpers.plotting.show` stores, and with folded cells.
-PAGE = r"""{% extends "lab/index.html.j2" %}
-{% block data_png scoped %}
-{% set alt = output | get_metadata("alt", "image/png") or "" %}
-{{ super() | replace("<img ", '<img alt="' ~ alt | escape_html ~ '" ', 1) }}
-{% endblock %}
-{% block input_group %}
-{% if cell.metadata.jupyter and cell.metadata.jupyter.source_hidden %}
-{% set title = cell.source.split("\n")[0] | replace("# @title ", "") | escape_html %}
-<details><summary style="margin: 6px 72px; font: 13px sans-serif">Show code: {{ title }}</summary>
-{{ super() }}</details>
-{% else %}{{ super() }}{% endif %}
-{% endblock %}"""
+# Of nbconvert's templates, "classic" is the one with alt texts. What Jupyter folds is folded here too.
+PAGE = """{% extends "classic/index.html.j2" %}{% block input_group %}{% if cell.metadata.cellView %}
+<details><summary style="display: list-item">{{ cell.source.splitlines()[0].replace("# @title", "Show code:") | e }}
+</summary>{{ super() }}</details>{% else %}{{ super() }}{% endif %}{% endblock %}"""
 
 
 def main():
     parser = argparse.ArgumentParser(description="Execute notebooks into build/.")
-    parser.add_argument("notebooks", nargs="*", type=Path, help="which ones; all of notebooks/ if none is named")
-    parser.add_argument("--store", action="store_true", help="replace the notebooks by their executed copies")
-    parser.add_argument("--build", type=Path, default=ROOT / "build", help="another folder than build/")
-    parser.add_argument("--timeout", type=int, default=600, help="seconds that one cell may take; 600 if not given")
+    parser.add_argument("notebooks", nargs="*", type=Path, default=NOTEBOOKS, help="all of notebooks/ by default")
+    parser.add_argument("--store", action="store_true", help="keep the outputs in the notebooks themselves")
+    parser.add_argument("--build", type=Path, default=ROOT / "build", help="a folder other than build/")
     options = parser.parse_args()
-    options.build.mkdir(exist_ok=True)
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        results = runner.run(run(options.notebooks or NOTEBOOKS, options))
-    rows, errors = [row for row, _ in results], [error for _, error in results if error]
-    print(pd.DataFrame(rows, columns=["notebook", "cells", "seconds", "headline"]).to_string(index=False))
-    if errors:
-        print("\n\n".join(["", *errors]), file=sys.stderr)
-    return 1 if errors else 0
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """An event loop that leaves signals to asyncio's Runner: nbclient's own handler turns Ctrl-C into other errors."""
-
-    def add_signal_handler(self, *_):
-        raise NotImplementedError  # nbclient goes on without, as on Windows
-
-
-async def run(paths, options):
-    """Return for each notebook its row of the table, and its error or None."""
-    free = asyncio.Semaphore(1 if options.store else min(4, os.cpu_count()))
+    options.build.mkdir(parents=True, exist_ok=True)
+    if options.store:
+        os.environ["CLAIMS"] = "strict"  # kernels inherit it
+    pool = ThreadPoolExecutor(1 if options.store else min(4, os.cpu_count()))
     with tqdm(total=0, unit="cell") as bar:
-        async with asyncio.TaskGroup() as group:  # the last notebook takes longest, and so starts first
-            tasks = [group.create_task(run_one(path, options, free, bar)) for path in reversed(paths)]
-    return [task.result() for task in reversed(tasks)]
+        results = list(pool.map(lambda path: run(path, options, bar), options.notebooks))
+    print(*(row for row, _ in results), sep="\n")
+    print(*(error for _, error in results if error), sep="\n", end="", file=sys.stderr)
+    return int(any(error for _, error in results))
 
 
-async def run_one(path, options, free, bar):
+def run(path, options, bar):
+    """Execute a notebook and write the results; return its row of the table, and its error or an empty text."""
+    start, error = time.perf_counter(), ""
     try:
-        nb = nbformat.read(path, as_version=4)
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
-        row = path.stem, 0, 0.0, "FAILED"
-        return row, f"{path.name}, not a notebook that can be read:\n{type(error).__name__}: {error}"
-    cells = [cell for cell in nb.cells if cell.cell_type == "code"]
-    bar.total += len(cells)
-    async with free:
-        start = time.perf_counter()
-        error = await execute(nb, path, bar, options.timeout)
-        seconds = time.perf_counter() - start
-        page, _ = await asyncio.to_thread(HTMLExporter(raw_template=PAGE).from_notebook_node, nb)
-    text = nbformat.writes(nb) + "\n"
-    write(options.build / path.name, text)
-    write(options.build / f"{path.stem}.html", page)
-    if options.store and not error:
-        write(path, text)
-    row = path.stem, len(cells), round(seconds, 1), "FAILED" if error else headline(nb)
-    return row, f"{path.name}, {error}" if error else None
+        notebook = nbformat.read(path, as_version=4)
+        bar.total += sum(cell.cell_type == "code" for cell in notebook.cells)
+        try:
+            execute(notebook, path.parent, on_cell_executed=lambda **_: bar.update())
+        finally:
+            text = nbformat.writes(notebook) + "\n"
+            write(options.build / path.name, text)
+            page, _ = HTMLExporter(template_name="classic", raw_template=PAGE).from_notebook_node(notebook)
+            write(options.build / f"{path.stem}.html", page)
+        if options.store:
+            write(path, text)
+        outcome = "".join(output.text.strip() for cell in code_cells(notebook, "headline") for output in cell.outputs)
+    except Exception as failure:  # of whatever kind: the other notebooks still run
+        outcome, error = "FAILED", f"\n{path.name}: {type(failure).__name__}: {failure}\n"
+    return f"{path.stem:22}{time.perf_counter() - start:4.0f} s  {outcome}", error
 
 
-async def execute(nb, path, bar, timeout):
-    """Run every cell of `nb` in place; return None, or the number of the failing cell and its error."""
-    for cell in nb.cells:
+def execute(notebook, folder, **options):
+    """Run every cell of a notebook in place, in a fresh kernel that works in that folder."""
+    for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    started = []
-    client = NotebookClient(
-        nb,
-        timeout=timeout,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-        extra_arguments=["--log-level=ERROR"],  # ipykernel warns at each start that it listens on loopback TCP
-        shutdown_kernel="immediate",  # a kernel asked to leave in the middle of a cell complains
-        record_timing=False,
-        coalesce_streams=True,
-        on_cell_execute=lambda cell, cell_index: (started.append(cell_index), bar.set_description(path.stem)),
-        on_cell_complete=lambda cell, cell_index: bar.update(),
-    )
-    client.log.disabled = True  # what it logs is in the error, too
-    reminder = asyncio.create_task(remind(client))
-    try:
-        await client.async_execute()
-    except (CellExecutionError, CellTimeoutError) as error:
-        return f"cell {started[-1] + 1}:\n{error}"
-    except RuntimeError as error:  # the kernel died, or did not start
-        if isinstance(error, DeadKernelError) and asyncio.current_task().cancelling():  # or it was Ctrl-C
-            raise asyncio.CancelledError from None
-        where = f"cell {started[-1] + 1}:\n{nb.cells[started[-1]].source}" if started else "before its first cell:"
-        return f"{where}\n{type(error).__name__}: {error}"
-    finally:
-        reminder.cancel()
-        if client.km and client.km.has_kernel:
-            await client.km.shutdown_kernel(now=True)
-    nb.metadata = {
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
-    }
-
-
-async def remind(client):
-    """Look every second at what has come in: while nbclient writes to a widget it can miss that, and wait for good."""
-    while True:
-        await asyncio.sleep(1)
-        if client.kc and client.kc.channels_running:
-            for channel in (client.kc.shell_channel, client.kc.iopub_channel):
-                channel.socket.get(zmq.EVENTS)  # pyzmq then wakes whoever waits for it
-
-
-def headline(nb):
-    """Return the last line printed by the cell that is tagged `headline`."""
-    for cell in nb.cells:
-        if "headline" in cell.metadata.get("tags", []):
-            text = "".join(output.get("text", "") for output in cell.outputs).strip()
-            return re.sub(r"\s+", " ", text.splitlines()[-1])
-    return ""
+    options |= {"resources": {"metadata": {"path": str(folder)}}, "kernel_name": "python3", "record_timing": False}
+    options |= {"extra_arguments": ["--log-level=ERROR"], "shutdown_kernel": "immediate", "coalesce_streams": True}
+    client = NotebookClient(notebook, **options)
+    client.log.disabled = True  # what it logs is in the exception too
+    # Without this, nbclient acts as a browser for widgets, and sometimes waits forever.
+    client.comm_open_handlers = {}
+    client.execute()
+    # nbclient adds the version of Python, which would differ from one store to the next.
+    notebook.metadata.language_info = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("Interrupted: every notebook is as it was, or whole and new.", file=sys.stderr)
-        sys.exit(130)
+        print("Interrupted. Every notebook is either as it was or complete.", file=sys.stderr)
+        os._exit(130)  # without waiting for running cells; a kernel ends when the process that started it has

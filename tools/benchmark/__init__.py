@@ -1,1 +1,0 @@
-"""How fast the notebooks' training is beside other ways, and what a reader waits for: `python -m tools.benchmark`."""

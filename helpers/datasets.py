@@ -1,10 +1,4 @@
-"""Data sets as NumPy arrays.
-
-make_circles    two noisy rings, split and scaled
-load_mnist      70,000 handwritten digits
-
-Both return `train, test`, each a pair `(x, y)` with x float32 `(n, d)` and y int32 `(n,)`.
-"""
+"""The data that the notebooks do not draw themselves: `load_mnist` reads 70,000 handwritten digits."""
 
 import gzip
 import zlib
@@ -15,32 +9,12 @@ import numpy as np
 DATA = Path(__file__).resolve().parent.parent / "data"
 
 
-def make_circles(n=200, noise=0.2):
-    """Draw two noisy rings, hold out 30% of the rows for testing, and scale the features.
-
-    n: the number of points in both sets together. noise: standard deviation of the noise in each coordinate.
-
-    Class 0 is the outer ring, of radius 1, and class 1 the inner one, of radius 1/2. The features of both sets are
-    standardized by the mean and the standard deviation of the training set.
-    """
-    # Importing scikit-learn takes longer than importing JAX, and MNIST does not need it.
-    from sklearn import datasets
-    from sklearn.model_selection import train_test_split
-    from sklearn.preprocessing import StandardScaler
-
-    x, y = datasets.make_circles(n_samples=n, noise=noise, factor=0.5, random_state=1337)
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.3, random_state=42)
-    scaler = StandardScaler().fit(x_train)
-    train = scaler.transform(x_train).astype(np.float32), y_train.astype(np.int32)
-    test = scaler.transform(x_test).astype(np.float32), y_test.astype(np.int32)
-    return train, test
-
-
 def load_mnist(folder=DATA / "mnist"):
-    """Read MNIST: 60,000 images of handwritten digits for training and 10,000 for testing.
+    """Read MNIST, 60,000 images of handwritten digits for training and 10,000 for testing.
 
-    x: `(60_000, 784)` and `(10_000, 784)`, the pixels of 28 x 28 images row by row, from 0 (paper) to 1 (ink).
-    y: the digits, 0 to 9. Raises OSError if a file is missing or damaged.
+    Returns `train, test`, each a pair `(x, y)` of NumPy arrays: x float32 `(n, 784)`, the pixels of 28 x 28 images row
+    by row, from 0 (paper) to 1 (ink), and y int32 `(n,)`, the digits 0 to 9. Raises OSError if a file is missing or
+    damaged.
 
     Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
     """

@@ -1,10 +1,9 @@
 """Figures that more than one notebook draws. Each `plot_` function draws on axes that it is given.
 
-plot_points               two classes in the plane
-plot_decision_boundary    what a model predicts everywhere in the plane, under those points
-plot_losses               a loss over steps or epochs
-plot_images               digits with their labels and predictions
-show, show_moving         show a figure, still or animated, with a text for readers who cannot see it
+plot_points          two classes in the plane
+plot_losses          a loss over steps or epochs
+plot_images          digits with their labels and predictions
+show, show_moving    show a figure, still or animated, with a text for readers who cannot see it
 
 `plt.style.use("helpers.figures")` sets sizes, colors and layout.
 """
@@ -46,28 +45,6 @@ def plot_points(x, y, *, ax, label="class", hollow=False, size=44):
     return ax
 
 
-def plot_decision_boundary(predict, x, y, *, ax, label="P(class 1)", margin=0.5):
-    """Color the plane by a model's predictions, with a black contour at 0.5 and the points on top.
-
-    predict: `(m, 2) -> (m,)`, the probability of class 1. x: `(n, 2)`. y: `(n,)`, 0 or 1.
-    label: the label of the color bar, or None for no color bar.
-    margin: how far the picture extends beyond the points, in units of x.
-
-    Returns what `Figure.colorbar` takes, for a color bar that several panels share.
-    """
-    x = np.asarray(x)
-    x1, x2 = (np.linspace(low - margin, high + margin, 200) for low, high in zip(x.min(0), x.max(0)))
-    grid = np.stack(np.meshgrid(x1, x2), axis=-1)
-    scores = np.asarray(predict(grid.reshape(-1, 2))).reshape(grid.shape[:2])
-    colors = ax.contourf(x1, x2, scores.clip(0, 1), levels=np.linspace(0, 1, 21), cmap=CLASS_MAP)
-    if scores.min() < 0.5 < scores.max():  # matplotlib warns about a contour that is nowhere
-        ax.contour(x1, x2, scores, levels=[0.5], colors="black", linewidths=1.5)
-    if label is not None:
-        ax.figure.colorbar(colors, ax=ax, label=label, ticks=[0, 0.25, 0.5, 0.75, 1])
-    plot_points(x, y, ax=ax)
-    return colors
-
-
 def plot_losses(losses, *, ax, label=None, per="step", yscale="log", **line):
     """Draw losses as a line, by default on a logarithmic scale, and return the axes.
 
@@ -83,7 +60,7 @@ def plot_losses(losses, *, ax, label=None, per="step", yscale="log", **line):
 
 
 def plot_images(images, labels, predictions=None, *, axes):
-    """Show one square image on each axes, titled with its label or with prediction and label, and return the axes.
+    """Show one square image on each axes titled with its label, and return the axes.
 
     images: `(n, s * s)` or `(n, s, s)`, from 0 (paper) to 1 (ink). labels, predictions: `(n,)`.
     axes: an array of at most n axes, of any shape; ValueError if it has more.
@@ -101,7 +78,7 @@ def plot_images(images, labels, predictions=None, *, axes):
         ax.set_axis_off()
         ax.set_title(f"{label}")
         if prediction != label:
-            ax.set_title(f"{prediction}, not {label}", color="#b2182b", fontweight="bold")
+            ax.set_title(f"{label} read as {prediction}", color="#b2182b", fontweight="bold")
     return axes
 
 
@@ -110,19 +87,18 @@ def show(fig, alt):
 
     alt: one or two sentences that describe the picture. They are stored with it, for screen readers.
     """
-    file = io.BytesIO()
-    fig.savefig(file, format="png")  # so that a picture is shown whatever matplotlib's backend is
-    _display_png(file.getvalue(), repr(fig), alt)
-    plt.close(fig)
+    png = io.BytesIO()
+    fig.savefig(png, format="png")  # so that a picture is shown whatever matplotlib's backend is
+    _display_and_close(fig, png, repr(fig), alt)
 
 
-def show_moving(fig, draw, frames, alt, *, seconds=4, rest=1, loop=2, colors=128):
-    """Show an animation below the cell, as an animated PNG that plays twice and stops at its last frame.
+def show_moving(fig, draw, frames, alt):
+    """Show an animation below the cell, as an animated PNG, and close the figure.
 
     draw: `draw(frame)` changes the figure. It is called for each of `frames` in turn.
     alt: as in `show`; it also says what moves.
-    seconds, rest: how long one round of the animation takes, and how long its last frame stays.
-    loop: how often it plays. colors: the size of its palette.
+
+    The animation plays twice, four seconds each time and one more for its last frame, and stops there.
     """
     pictures = []
     for frame in frames:
@@ -134,19 +110,19 @@ def show_moving(fig, draw, frames, alt, *, seconds=4, rest=1, loop=2, colors=128
         fig.canvas.draw()
         pictures.append(np.asarray(fig.canvas.buffer_rgba())[:, :, :3].copy())
     # The frames of a PNG share one palette, so it is chosen for all of them at once.
-    stack = Image.fromarray(np.concatenate(pictures)).quantize(colors, method=Image.Quantize.FASTOCTREE)
+    stack = Image.fromarray(np.concatenate(pictures)).quantize(128, method=Image.Quantize.FASTOCTREE)
     stack.putpalette([255 if value > 250 else value for value in stack.getpalette()])  # the octree dims white a little
     height, width = pictures[0].shape[:2]
     images = [stack.crop((0, i * height, width, (i + 1) * height)) for i in range(len(pictures))]
-    durations = [1000 * seconds // len(images)] * (len(images) - 1) + [1000 * rest]
-    file = io.BytesIO()
+    durations = [4000 // len(images)] * (len(images) - 1) + [1000]  # milliseconds
     # The default image, for programs that do not play it, is the last frame.
-    options = dict(save_all=True, default_image=True, append_images=images, duration=durations, loop=loop)
-    images[-1].save(file, format="PNG", **options)
-    _display_png(file.getvalue(), f"<{len(pictures)} frames>", alt)
-    plt.close(fig)
+    options = dict(save_all=True, default_image=True, append_images=images, duration=durations, loop=2)
+    png = io.BytesIO()
+    images[-1].save(png, format="PNG", **options)
+    _display_and_close(fig, png, f"<{len(images)} frames>", alt)
 
 
-def _display_png(png, text, alt):
-    data = {"image/png": base64.b64encode(png).decode(), "text/plain": text}
+def _display_and_close(fig, png, text, alt):
+    data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": text}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    plt.close(fig)

@@ -5,8 +5,6 @@ sgd, momentum    make an Optimizer, which turns gradients into updates
 make_trainer     turns a loss and an optimizer into a Trainer, which takes one step
 minibatches      shuffles the rows and cuts them into batches
 fit              runs many epochs as one compiled program
-
-`fit` raises an error where JAX would silently train on the wrong rows. Other mistakes raise JAX's own errors.
 """
 
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def cross_entropy(logits, labels):
@@ -26,11 +25,9 @@ def cross_entropy(logits, labels):
     """
     if labels.shape != logits.shape[:1]:
         raise ValueError(f"labels must have shape {logits.shape[:1]}, got {labels.shape}")
-    log_probabilities = jax.nn.log_softmax(logits)
     # Without these options JAX would clamp a label that is too large, and -1 would mean the last class.
-    picked = log_probabilities.at[jnp.arange(len(labels)), labels].get(
-        mode="fill", fill_value=jnp.nan, wrap_negative_indices=False
-    )
+    options = dict(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+    picked = jax.nn.log_softmax(logits).at[jnp.arange(len(labels)), labels].get(**options)
     return -picked.mean()
 
 
@@ -41,18 +38,11 @@ class Optimizer(NamedTuple):
     update: Callable  # (grads, opt_state, params) -> (updates, opt_state); the updates are to be added to params
 
 
-def _is_traced(value):
-    return isinstance(value, jax.core.Tracer)  # inside `jax.jit` and `jax.vmap`, where a value is not known yet
-
-
-def _check_learning_rate(learning_rate):
-    if not _is_traced(learning_rate) and not learning_rate > 0:
-        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
-
-
 def sgd(learning_rate):
-    """Gradient descent: updates = -learning_rate * grads. The learning rate is a positive number."""
-    _check_learning_rate(learning_rate)
+    """Gradient descent, with a positive learning rate: updates = -learning_rate * grads."""
+    # Inside `jax.jit` and `jax.vmap` it may be a Tracer, whose value is not known yet.
+    if not isinstance(learning_rate, Tracer) and not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
 
     def init(params):
         return ()
@@ -64,12 +54,10 @@ def sgd(learning_rate):
 
 
 def momentum(learning_rate, mass=0.9):
-    """Gradient descent with momentum: velocity = mass * velocity + grads, updates = -learning_rate * velocity.
-
-    learning_rate: a positive number. mass: the fraction of the velocity that each step keeps, in [0, 1).
-    """
-    _check_learning_rate(learning_rate)
-    if not _is_traced(mass) and not 0 <= mass < 1:
+    """Momentum, with mass in [0, 1): velocity = mass * velocity + grads, updates = -learning_rate * velocity."""
+    if not isinstance(learning_rate, Tracer) and not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+    if not isinstance(mass, Tracer) and not 0 <= mass < 1:
         raise ValueError(f"mass must be in [0, 1), got {mass}")
 
     def init(params):
@@ -103,8 +91,7 @@ def make_trainer(loss_fn, optimizer):
     optimizer: an Optimizer, or one from `optax`. Those whose update also needs the loss (`optax.lbfgs`,
         `optax.polyak_sgd`, `optax.contrib.reduce_on_plateau`) raise a TypeError that asks for its `value`.
 
-    `step` returns the loss before its update, and each parameter keeps its dtype. Build a Trainer once and reuse it,
-    because every new one is compiled anew.
+    `step` returns the loss before its update, and each parameter keeps its dtype. Every new Trainer compiles anew.
     """
 
     def init(params):
@@ -121,10 +108,7 @@ def make_trainer(loss_fn, optimizer):
 
 
 def minibatches(key, n, batch_size):
-    """Shuffle the row numbers 0 to n - 1 and cut them into batches, `(n // batch_size, batch_size)`.
-
-    If batch_size, which must be in [1, n], does not divide n, the last n % batch_size of the shuffle are left out.
-    """
+    """Shuffle the row numbers below n and cut them into full batches, `(n // batch_size, batch_size)`."""
     if not 1 <= batch_size <= n:
         raise ValueError(f"batch_size must be in [1, {n}], because there are {n} rows, got {batch_size}")
     steps = n // batch_size
@@ -150,14 +134,14 @@ def _run_epochs(key, state, data, *, step, epochs, batch_size, metrics):
 
 
 def _is_finite(tree):
-    return all(_is_traced(leaf) or jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree))
+    return all(isinstance(leaf, Tracer) or jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree))
 
 
 def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
     """Train for a number of epochs on shuffled minibatches, in one compiled program.
 
     key: typed PRNG key. Epoch i is shuffled by `jax.random.fold_in(key, i)`.
-    state: the TrainState to start from. It is left as it was, and a second call can continue from the returned one.
+    state: the TrainState to start from, which is left as it was. To train on, pass the returned one.
     data: any pytree of arrays with n rows each, such as `(x, y)` or `(x, {"y": y, "weight": weight})`.
     step: the step of a Trainer. epochs: integer, at least 1. batch_size: integer in [1, n].
     metrics: None, or `metrics(params) -> dict of scalars`, evaluated after each epoch. Arrays that it closes over
@@ -177,8 +161,7 @@ def fit(key, state, data, *, step, epochs, batch_size, metrics=None):
     if () in shapes or len({shape[0] for shape in shapes}) != 1:  # JAX would clamp row numbers that are too large
         raise ValueError(f"data must hold arrays (not lists) with the same number of rows, got shapes {shapes[:4]}")
 
-    options = dict(step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
-    state, history = _run_epochs(key, state, data, **options)
+    state, history = _run_epochs(key, state, data, step=step, epochs=epochs, batch_size=batch_size, metrics=metrics)
     advice = "try a tenth of the learning rate, and look for NaNs in the data and for labels that are not a class"
     if not _is_finite(history["loss"]):
         losses = np.asarray(history["loss"])

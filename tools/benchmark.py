@@ -3,8 +3,6 @@
 XOR, 500 epochs       2-16-1 units, one example at a time
 MNIST, one epoch      784-256-128-10 units, SGD, batches of 128 rows
 MNIST to 98%, cold    whole processes, from their start to 98% of the test images
-
-Rivals take turns. The first call, which compiles, stands apart from the median of the later ones.
 """
 
 import platform
@@ -12,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from functools import partial, reduce
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,33 +57,27 @@ def xor():
         return (predict(params, example[0])[0] - example[1]) ** 2
 
     init, step = make_trainer(loss_fn, sgd(0.03))
-    scan = jax.jit(lambda state: jax.lax.scan(lambda state, _: jax.lax.scan(step, state, data), state, length=500)[1])
+    scan = jax.jit(lambda state: jax.lax.scan(lambda state, _: jax.lax.scan(step, state, data), state, length=500))
 
     def plain_loop():
         params = draw_params((2, 16, 1))
         for _ in range(500):
-            losses = []
             for example in zip(*data):
                 loss, grads = jax.value_and_grad(loss_fn)(params, example)
                 params = jax.tree.map(lambda p, g: p - 0.03 * g, params, grads)
-                losses.append(loss)
-        return np.mean(losses)
+        return params, loss
 
-    return {"ours": lambda: scan(init(draw_params((2, 16, 1))))[-1].mean(), "a loop without jit": plain_loop}
+    return {"ours": lambda: scan(init(draw_params((2, 16, 1)))), "a loop without jit": plain_loop}
 
 
-def loop(arrays, start, step):
-    """Return an epoch in a Python loop: `start() -> state`, `step(state, x, y) -> (state, loss)`."""
+def loop(arrays, state, step):
+    """Train for one epoch in a Python loop, `step(state, x, y) -> (state, loss)`, and return the losses."""
     batches, x, y = arrays
-
-    def run():
-        state, losses = start(), []
-        for rows in batches:
-            state, loss = step(state, x[rows], y[rows])
-            losses.append(loss)
-        return np.mean([float(loss) for loss in losses])
-
-    return run
+    losses = []
+    for rows in batches:
+        state, loss = step(state, x[rows], y[rows])
+        losses.append(loss)
+    return [float(loss) for loss in losses]
 
 
 def torch_start(optimizer, **options):
@@ -119,17 +111,17 @@ def numpy_step(params, x, y):
 
 
 def multiply(weights, x):
-    """Do the matrix products and the updates of one step, which no rival can leave out, and nothing else."""
+    """Do only the matrix products and the updates of one step, which no rival can leave out."""
     w1, w2, w3 = weights
     a1 = x @ w1
     a2 = a1 @ w2
     d3 = a2 @ w3
     d2 = d3 @ w3.T
-    return [w1 - 1e-9 * (x.T @ (d2 @ w2.T)), w2 - 1e-9 * (a1.T @ d2), w3 - 1e-9 * (a2.T @ d3)]
+    return [w1 - 1e-9 * (x.T @ (d2 @ w2.T)), w2 - 1e-9 * (a1.T @ d2), w3 - 1e-9 * (a2.T @ d3)], None
 
 
 def mnist_epochs():
-    """Return a run of one epoch for each rival, which starts anew and returns its mean loss, if it has one."""
+    """Return for each rival a function that trains a new network for one epoch."""
     (x, y), _ = load_mnist()
     rows = minibatches(jax.random.fold_in(jax.random.key(0), 0), len(x), BATCH_SIZE)  # as `fit` draws them
     batches = np.asarray(rows, np.int64)
@@ -137,20 +129,19 @@ def mnist_epochs():
     data, in_batches, weights = jax.device_put((x, y)), x[batches], [w for w, _ in draw_params()]
     init, step = make_trainer(class_loss, sgd(RATE))
     train = partial(fit, jax.random.key(0), step=step, epochs=1, batch_size=BATCH_SIZE)
-    scan = jax.jit(lambda weights, x: jax.lax.scan(lambda weights, x: (multiply(weights, x), None), weights, x)[0])
+    products = jax.jit(partial(jax.lax.scan, multiply))
     options = dict(solver="sgd", momentum=0, learning_rate_init=RATE, alpha=0, batch_size=BATCH_SIZE)
     ordered = dict(X=in_batches.reshape(-1, 784), y=y[batches].ravel(), classes=np.arange(10))
     runs = {
-        "ours": lambda: train(init(draw_params()), data)[1]["loss"].mean(),
-        "a compiled step in a loop": loop(arrays, partial(init, draw_params()), lambda state, *b: step(state, b)),
-        "NumPy": loop(arrays, draw_params, numpy_step),
+        "ours": lambda: train(init(draw_params()), data),
+        "a compiled step in a loop": lambda: loop(arrays, init(draw_params()), lambda state, *b: step(state, b)),
+        "NumPy": lambda: loop(arrays, draw_params(), numpy_step),
         "scikit-learn": lambda: MLPClassifier(SIZES[1:-1], **options).partial_fit(**ordered).loss_,
-        "products alone, XLA": lambda: scan(weights, in_batches),
-        "products alone, NumPy": lambda: reduce(multiply, in_batches, weights),
+        "products alone, XLA": lambda: products(weights, in_batches),
     }
     if find_spec("torch"):
-        tensors = map(torch.from_numpy, arrays)
-        runs["PyTorch"] = loop(tensors, lambda: torch_start(torch.optim.SGD, lr=RATE), torch_step)
+        tensors = [torch.from_numpy(array) for array in arrays]
+        runs["PyTorch"] = lambda: loop(tensors, torch_start(torch.optim.SGD, lr=RATE), torch_step)
     return runs
 
 
@@ -191,11 +182,8 @@ def compare(problem, runs, rounds):
 
 
 def main():
-    packages = ["jax", "numpy", "scikit-learn", "torch"]
-    cold = {
-        name: partial(subprocess.check_call, [sys.executable, "-m", "tools.benchmark", name])
-        for name in ("ours", "PyTorch")
-    }
+    packages, command = ["jax", "numpy", "scikit-learn", "torch"], [sys.executable, "-m", "tools.benchmark"]
+    cold = {rival: partial(subprocess.check_call, [*command, rival]) for rival in ("ours", "PyTorch")}
     if not find_spec("torch"):
         print("PyTorch is left out, because it is not installed: `make bench PEERS=1` installs it.")
         del cold["PyTorch"], packages[-1]

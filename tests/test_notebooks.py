@@ -12,7 +12,7 @@ from PIL import Image
 from tools import NOTEBOOKS, code_cells
 
 FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
-OPEN_LINES = dict(zip(NOTEBOOKS, (220, 220, 260, 260, 260)))
+OPEN_LINES = dict(zip(NOTEBOOKS, (221, 220, 260, 260, 260)))
 FOLDED_LINES = dict(zip(NOTEBOOKS, (130, 180, 150, 150, 150)))
 
 

@@ -13,7 +13,7 @@ from tools import NOTEBOOKS, code_cells
 
 FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
 OPEN_LINES = dict(zip(NOTEBOOKS, (221, 220, 260, 260, 260)))
-FOLDED_LINES = dict(zip(NOTEBOOKS, (130, 180, 150, 160, 150)))
+FOLDED_LINES = dict(zip(NOTEBOOKS, (130, 180, 186, 160, 150)))
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)

@@ -68,6 +68,7 @@ def execute(notebook, folder, **options):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     options |= {"resources": {"metadata": {"path": str(folder)}}, "kernel_name": "python3", "record_timing": False}
+    options |= {"store_widget_state": False}
     options |= {"extra_arguments": ["--log-level=ERROR"], "shutdown_kernel": "immediate", "coalesce_streams": True}
     client = NotebookClient(notebook, **options)
     client.log.disabled = True  # what it logs is in the exception too
